@@ -1,0 +1,1 @@
+"""Evaluation: metrics of the paper's tables from a checkpoint, result tables with intervals, figures."""

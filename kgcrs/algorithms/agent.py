@@ -1,0 +1,222 @@
+"""The KGenSam agent and all its relatives, put together from a recommender, a question rule, a decision rule and an
+update rule (KGenSam Alg. 3). The sampler matrix of spec section 11 is the product of the choices here.
+
+An agent is pure: `AgentParams` in, moves out. `Session memory` is the offset of `online_fm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from kgcrs.algorithms import asking
+from kgcrs.algorithms.negative_sampling import draw_feedback
+from kgcrs.algorithms.online_fm import UpdateHyper, update_offset
+from kgcrs.core.settings import ActiveConfig, DqnConfig, NegativeConfig, ProtocolConfig, UpdateConfig
+from kgcrs.env.dialogue import SessionPublic, askable_from_counts
+from kgcrs.env.rollout import Agent, View
+from kgcrs.env.user import UserPrivate
+from kgcrs.graph.catalogue import Catalogue, count_questions
+from kgcrs.graph.uncertainty import AttributeGraph, active_state
+from kgcrs.models.policies.active import ActivePolicy
+from kgcrs.models.policies.ask_or_recommend import AskOrRecommend, cpr_state, ear_state, rich_state
+from kgcrs.models.recommenders.fm import FmTables
+
+CONTEXT_DIM = 8
+"""Width of the projected mean of accepted attributes in the sampler's context."""
+
+
+class AgentParams(NamedTuple):
+    """Everything an agent knows (a pytree; public information only).
+
+    tables: trained recommender. catalogue: items, attributes, training history. graph: attribute graph.
+    known: int32 [U, H]. Items used as positives and never as negatives; the training history unless a leak is on.
+    blocked: int32 [U, H2]. Items never drawn as negatives; the training history unless a leak is on.
+    update: numbers of the online update.
+    active, negative, dqn: parameters of the learned parts, or empty dicts.
+    node_user [U, h], node_item [I, h]: encoded nodes of the Negative Sampler, or empty arrays.
+    question_map: float32 [Q, A] mean over the children of each question, or [0, 0] when Q = A.
+    context_map: float32 [D, 8]. Fixed random projection of accepted attributes.
+    """
+
+    tables: FmTables
+    catalogue: Catalogue
+    graph: AttributeGraph
+    known: Array
+    blocked: Array
+    update: UpdateHyper
+    active: Any
+    negative: Any
+    dqn: Any
+    node_user: Array
+    node_item: Array
+    question_map: Array
+    context_map: Array
+
+
+class AgentSpec(NamedTuple):
+    """Static description of an agent (hashable).
+
+    ask: rule for the question. decide: decision rule `(key, public, protocol) -> kind`, or "dqn".
+    """
+
+    ask: str
+    decide: Callable[..., Array] | str
+    protocol: ProtocolConfig
+    update: UpdateConfig
+    active: ActiveConfig
+    negative: NegativeConfig
+    dqn: DqnConfig
+    leak_target_pool: bool = False
+
+
+class Beliefs(NamedTuple):
+    """What the recommender thinks at one turn.
+
+    query: float32 [D]. scores: float32 [I], raw. masked: float32 [I], -inf outside the candidates.
+    counts: float32 [Q]. Candidates per question. share: float32 [Q]. Their softmax weight per question.
+    num_candidates: int32 []. can_ask: bool [Q]. preference: float32 [Q]. sigmoid of Eq. 4.
+    """
+
+    query: Array
+    scores: Array
+    masked: Array
+    counts: Array
+    share: Array
+    num_candidates: Array
+    can_ask: Array
+    preference: Array
+
+
+def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol: ProtocolConfig) -> Beliefs:
+    """Scores items and questions of one session with its fast weights `offset` float32 [D]."""
+    tables, cat = params.tables, params.catalogue
+    query = tables.user[public.user] + offset + public.accepted.astype(jnp.float32) @ tables.attribute
+    scores = tables.item @ query
+    masked = jnp.where(public.candidates, scores, -jnp.inf)
+    counts = count_questions(cat, public.candidates.astype(jnp.float32))
+    num = public.candidates.sum()
+    weight = jnp.where(public.candidates, jax.nn.softmax(jnp.where(public.candidates, scores, -1e9)), 0.0)
+    preference = tables.attribute @ query
+    if params.question_map.shape[0]:
+        preference = params.question_map @ preference
+    return Beliefs(
+        query,
+        scores,
+        masked,
+        counts,
+        count_questions(cat, weight),
+        num,
+        askable_from_counts(public, counts, num, protocol),
+        jax.nn.sigmoid(preference),
+    )
+
+
+def active_features(params: AgentParams, public: SessionPublic, beliefs: Beliefs, config: ActiveConfig) -> Array:
+    """Rows of the Active Sampler's state: Eq. 7 and, with `config.context`, the session; float32 [Q, F]."""
+    state = active_state(
+        beliefs.preference, public.asked, params.graph, gamma=config.gamma, degree_scale=config.degree_scale
+    )
+    if not config.context:
+        return state
+    num_questions = state.shape[0]
+    fraction = beliefs.counts / jnp.maximum(beliefs.num_candidates, 1)
+    own = [fraction, asking.binary_entropy(fraction), beliefs.share, asking.binary_entropy(beliefs.share)]
+    liked = public.accepted.astype(jnp.float32)
+    mean_liked = (liked @ params.tables.attribute) / jnp.maximum(liked.sum(), 1)
+    left = beliefs.num_candidates / params.catalogue.num_items
+    log_left = jnp.log1p(beliefs.num_candidates.astype(jnp.float32)) / jnp.log1p(float(params.catalogue.num_items))
+    shared = jnp.concatenate([mean_liked @ params.context_map, jnp.stack([left, log_left, public.turn / 15.0])])
+    return jnp.concatenate([state, jnp.stack(own, 1), jnp.tile(shared, (num_questions, 1))], 1)
+
+
+def question_scores(
+    spec: AgentSpec, params: AgentParams, key: Array, public: SessionPublic, beliefs: Beliefs, private: UserPrivate | None
+) -> Array:
+    """Score of every question under the rule `spec.ask`; float32 [Q]."""
+    cat = params.catalogue
+    if spec.ask == "active":
+        features = active_features(params, public, beliefs, spec.active)
+        return ActivePolicy(spec.active.hidden).apply(params.active, params.graph.convolution, features)
+    if spec.ask == "weighted_entropy":
+        weight = jnp.where(public.candidates, jax.nn.sigmoid(beliefs.scores), 0.0)
+        return asking.weighted_entropy_scores(count_questions(cat, weight), weight.sum())
+    if spec.ask == "max_entropy":
+        return asking.max_entropy_scores(beliefs.counts, beliefs.num_candidates)
+    if spec.ask == "oracle":
+        assert private is not None  # noqa: S101 - the rollout hands it to agents that declare sees_target
+        has = cat.question_item[:, private.target]
+        return asking.oracle_scores(beliefs.counts, beliefs.num_candidates, has, spec.protocol.prune_on_reject)
+    return asking.random_scores(key, beliefs.counts.shape[0])
+
+
+def policy_features(spec: AgentSpec, public: SessionPublic, beliefs: Beliefs, top_scores: Array, question: Array, num_items: int) -> Array:
+    """Input of the ask-or-recommend network, of the kind `spec.dqn.state`."""
+    if spec.dqn.state == "cpr":
+        return cpr_state(public.history, beliefs.num_candidates)
+    fraction = beliefs.counts / jnp.maximum(beliefs.num_candidates, 1)
+    if spec.dqn.state == "ear":
+        return ear_state(public.history, beliefs.num_candidates, asking.binary_entropy(fraction), beliefs.preference)
+    share = beliefs.share[question]
+    return rich_state(
+        public.history,
+        public.turn,
+        beliefs.num_candidates,
+        num_items,
+        top_scores,
+        jax.nn.logsumexp(beliefs.masked),
+        asking.binary_entropy(fraction[question]),
+        share,
+        spec.protocol,
+    )
+
+
+def num_policy_features(spec: AgentSpec, num_questions: int) -> int:
+    """Width of the ask-or-recommend network's input."""
+    turns = spec.protocol.max_turns
+    return {"cpr": turns + 20, "ear": 2 * num_questions + turns + 8, "rich": turns + 29}[spec.dqn.state]
+
+
+def make_agent(spec: AgentSpec) -> Agent:
+    """The agent `spec` describes, as pure functions over `AgentParams`."""
+    protocol = spec.protocol
+
+    def begin(params: AgentParams, public: SessionPublic) -> Array:
+        del public
+        return jnp.zeros(params.tables.user.shape[1])
+
+    def view(params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None) -> View:
+        beliefs = believe(params, public, offset, protocol)
+        num_items = params.catalogue.num_items
+        top_scores, items = jax.lax.top_k(beliefs.masked, protocol.list_size)
+        items = jnp.where(jnp.isfinite(top_scores), items, num_items).astype(jnp.int32)
+        scores = question_scores(spec, params, key, public, beliefs, private)
+        question = jnp.argmax(jnp.where(beliefs.can_ask, scores, -jnp.inf)).astype(jnp.int32)
+        features = policy_features(spec, public, beliefs, top_scores, question, num_items)
+        return View(question, items, beliefs.can_ask.any(), features)
+
+    def decide(params: AgentParams, key: Array, public: SessionPublic, seen: View) -> Array:
+        if isinstance(spec.decide, str):
+            values = AskOrRecommend(spec.dqn.hidden).apply(params.dqn, seen.features)
+            return jnp.argmax(values).astype(jnp.int32)
+        return spec.decide(key, public, protocol).astype(jnp.int32)
+
+    def learn(params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None) -> Array:
+        if spec.update.negatives == "none":
+            return offset
+        feedback = draw_feedback(
+            key,
+            public,
+            offset,
+            params,
+            spec.update,
+            spec.negative,
+            target=private.target if spec.leak_target_pool and private is not None else None,
+        )
+        return update_offset(offset, public.user, feedback, params.tables, params.update, spec.update.num_steps)
+
+    return Agent(begin, view, decide, learn, sees_target=spec.ask == "oracle" or spec.leak_target_pool)

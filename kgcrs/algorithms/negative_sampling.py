@@ -1,0 +1,221 @@
+"""Choosing negative items: inside a conversation, and training the Negative Sampler (KGenSam 4.3, Alg. 2).
+
+Alg. 2, cleaned: for training interactions (user, i+), walk i+ -> attribute -> item to a pool, let the policy pick an
+ordered batch without replacement, take one step of a recommender copy on (i+, picks), pay each pick by Eq. 14 and
+update the policy by REINFORCE with one term per pick. The copy is discarded afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from kgcrs.algorithms.online_fm import Feedback
+from kgcrs.core.settings import NegativeConfig, UpdateConfig
+from kgcrs.env.dialogue import SessionPublic
+from kgcrs.env.sampler_rewards import negative_reward
+from kgcrs.graph.catalogue import Catalogue
+from kgcrs.graph.neighbours import Pool, draw_pool, draw_positives, positive_weights
+from kgcrs.losses.bpr import bpr_item_loss
+from kgcrs.losses.policy_gradient import (
+    discounted_returns,
+    ordered_sample_log_prob,
+    reinforce_loss,
+    sample_without_replacement,
+)
+from kgcrs.models.policies.negative import KnowledgeGraph, NegativePolicy
+from kgcrs.models.recommenders.fm import FmTables
+
+
+class NegativeHyper(NamedTuple):
+    """Numbers a sweep may vary; see `NegativeConfig`."""
+
+    lr: float | Array
+    fm_lr: float | Array
+    discount: float | Array
+    entropy_bonus: float | Array
+
+
+class NegativeData(NamedTuple):
+    """user, item: int32 [N] training interactions; the catalogue and the knowledge graph built from them."""
+
+    user: Array
+    item: Array
+    catalogue: Catalogue
+    graph: KnowledgeGraph
+
+
+class NegativeState(NamedTuple):
+    """Whole training state. policy: flax parameters. tables: recommender copy. step: int32 []."""
+
+    policy: Any
+    policy_opt: optax.OptState
+    tables: FmTables
+    tables_opt: optax.OptState
+    step: Array
+    key: Array
+
+
+def negative_hyper(config: NegativeConfig) -> NegativeHyper:
+    """The default lane: the config's own numbers."""
+    return NegativeHyper(config.lr, config.fm_lr, config.discount, config.entropy_bonus)
+
+
+def closeness(pool: Pool, user_vec: Array, tables: FmTables) -> Array:
+    """The two terms of Eq. 14 for each pool member: float32 [C, 2]."""
+    candidate = tables.item[pool.item]
+    return jnp.stack([candidate @ user_vec, (candidate * tables.item[pool.start]).sum(1)], 1)
+
+
+def pool_logits(
+    policy: Any, node_user: Array, node_item: Array, pool: Pool, user: Array, user_vec: Array, tables: FmTables, hidden: int
+) -> Array:
+    """The Negative Sampler's logits over a pool; float32 [C], unmasked.
+
+    Args:
+      node_user [U, h], node_item [I, h]: from `NegativePolicy.encode`. user: int32 []. user_vec: float32 [D].
+    """
+    return NegativePolicy(hidden).apply(
+        policy,
+        node_user[user],
+        node_item[pool.start],
+        node_item[pool.item],
+        closeness(pool, user_vec, tables),
+        method=NegativePolicy.score,
+    )
+
+
+def draw_feedback(
+    key: Array,
+    public: SessionPublic,
+    offset: Array,
+    params: Any,
+    config: UpdateConfig,
+    negative_config: NegativeConfig,
+    *,
+    target: Array | None = None,
+) -> Feedback:
+    """Training pairs for one online update of a session.
+
+    Args:
+      public: what the agent may see. offset: float32 [D]. params: `AgentParams`.
+      target: None, except under `ablation.leak_target_pool`, where walks start at the hidden target as printed.
+
+    Returns:
+      Feedback with config.num_positives positives and config.num_negatives + config.num_refused negatives.
+    """
+    cat, tables = params.catalogue, params.tables
+    positive_key, pool_key = jax.random.split(key)
+    known, blocked = params.known[public.user], params.blocked[public.user]
+    weights = positive_weights(known, public.accepted, cat)
+    positives = draw_positives(positive_key, known, weights, config.num_positives)
+    if config.negatives == "random":
+        negative = jax.random.randint(pool_key, (config.num_negatives,), 0, cat.num_items)
+        negative_mask = ~(negative[:, None] == blocked[None, :]).any(1)
+    else:
+        no_walk = jnp.full_like(public.rejected_ids, -1)
+        rejected = public.rejected_ids if config.walk == "feedback" else no_walk
+        starts = positives
+        if target is not None:
+            starts, rejected = jnp.broadcast_to(target, positives.shape), no_walk
+        pool = draw_pool(pool_key, starts, rejected, blocked, cat, config.pool_size)
+        user_vec = tables.user[public.user] + offset
+        if config.negatives == "hard":
+            query = user_vec + public.accepted.astype(jnp.float32) @ tables.attribute
+            logits = tables.item[pool.item] @ query
+        else:
+            logits = pool_logits(
+                params.negative, params.node_user, params.node_item, pool, public.user, user_vec, tables,
+                negative_config.hidden,
+            )  # fmt: skip
+        best, picks = jax.lax.top_k(jnp.where(pool.mask, logits, -jnp.inf), config.num_negatives)
+        negative, negative_mask = pool.item[picks], jnp.isfinite(best)
+    refused = public.rejected_items
+    real = refused < cat.num_items
+    recency = jnp.where(real, jnp.arange(refused.shape[0]), -1)
+    latest, where = jax.lax.top_k(recency, min(config.num_refused, refused.shape[0]))
+    return Feedback(
+        positive=positives,
+        positive_mask=positives < cat.num_items,
+        negative=jnp.concatenate([negative, refused[where]]),
+        negative_mask=jnp.concatenate([negative_mask, latest >= 0]),
+        liked=public.accepted,
+        accepted_ids=public.accepted_ids,
+        rejected_ids=public.rejected_ids,
+    )
+
+
+def init_negative(key: Array, tables: FmTables, data: NegativeData, config: NegativeConfig) -> NegativeState:
+    """Fresh policy, and a copy of the recommender."""
+    init_key, run_key = jax.random.split(key)
+    policy = NegativePolicy(config.hidden).init(init_key, tables, data.graph)
+    optimizer = optax.scale_by_adam()
+    return NegativeState(policy, optimizer.init(policy), tables, optimizer.init(tables), jnp.int32(0), run_key)
+
+
+def negative_step(
+    hyper: NegativeHyper, state: NegativeState, data: NegativeData, *, config: NegativeConfig, pool_size: int
+) -> tuple[NegativeState, dict[str, Array]]:
+    """One policy update from a batch of training interactions.
+
+    Source: KGenSam Alg. 2
+    Reading: the reward is Eq. 14, the policy is updated once per batch, and training items of the user never enter a
+    pool; see the module docstring.
+
+    Returns:
+      (state, metrics): reward of the picks, mean reward of the pools (what a uniform sampler would earn), and the
+      recommender copy's loss, float32 [] each.
+    """
+    cat = data.catalogue
+    index_key, walk_key, pick_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
+    index = jax.random.randint(index_key, (config.batch_size,), 0, data.user.shape[0])
+    user, positive = data.user[index], data.item[index]
+    nothing = jnp.full((1,), -1, jnp.int32)
+    walk = lambda k, u, i: draw_pool(k, i[None], nothing, cat.history[u], cat, pool_size)  # noqa: E731
+    pools = jax.vmap(walk)(jax.random.split(walk_key, config.batch_size), user, positive)
+    tables = state.tables
+
+    def policy_loss(policy: Any) -> tuple[Array, tuple[Array, Array, Array]]:
+        node_user, node_item = NegativePolicy(config.hidden).apply(
+            policy, tables, data.graph, method=NegativePolicy.encode
+        )
+
+        def one(k: Array, u: Array, i: Array, pool: Pool) -> tuple[Array, ...]:
+            logits = pool_logits(
+                policy, node_user, node_item, pool, u, tables.user[u], tables, config.hidden
+            )
+            picks, real = sample_without_replacement(k, jax.lax.stop_gradient(logits), pool.mask, config.num_picks)
+            log_prob = ordered_sample_log_prob(logits, picks, pool.mask)
+            pay = jax.vmap(lambda j: negative_reward(tables.item[j], tables.user[u], tables.item[i]))(pool.item)
+            mean_pay = jnp.where(pool.mask, pay, 0.0).sum() / jnp.maximum(pool.mask.sum(), 1)
+            centred = jnp.where(real, pay[picks] - mean_pay, 0.0)  # baseline: a uniform pick from the same pool
+            loss = reinforce_loss(log_prob, discounted_returns(centred, hyper.discount), real).sum()
+            log_p = jax.nn.log_softmax(jnp.where(pool.mask, logits, -1e9))
+            entropy = -(jnp.exp(log_p) * jnp.where(pool.mask, log_p, 0.0)).sum()
+            return loss - hyper.entropy_bonus * entropy, picks, jnp.where(real, pay[picks], mean_pay).mean(), mean_pay
+
+        keys = jax.random.split(pick_key, config.batch_size)
+        loss, picks, earned, uniform = jax.vmap(one)(keys, user, positive, pools)
+        return loss.mean(), (picks, earned.mean(), uniform.mean())
+
+    grads, (picks, earned, uniform) = jax.grad(policy_loss, has_aux=True)(state.policy)
+    optimizer = optax.scale_by_adam()
+    updates, policy_opt = optimizer.update(grads, state.policy_opt)
+    policy = jax.tree.map(lambda p, g: p - hyper.lr * g, state.policy, updates)
+    negatives = jnp.take_along_axis(pools.item, picks, axis=1)
+
+    def copy_loss(copy: FmTables) -> Array:
+        query = copy.user[user]
+        good = (copy.item[positive] * query).sum(-1)
+        bad = (copy.item[negatives] * query[:, None]).sum(-1)
+        return bpr_item_loss(good[:, None], bad).mean()
+
+    loss, copy_grads = jax.value_and_grad(copy_loss)(tables)
+    copy_updates, tables_opt = optimizer.update(copy_grads, state.tables_opt)
+    copy = jax.tree.map(lambda p, g: p - hyper.fm_lr * g, tables, copy_updates)
+    metrics = {"reward": earned, "uniform_reward": uniform, "copy_loss": loss}
+    return NegativeState(policy, policy_opt, copy, tables_opt, state.step + 1, state.key), metrics

@@ -1,0 +1,104 @@
+"""Errors for the person at the keyboard: one sentence, no traceback.
+
+Library code raises `KgcrsError`; command-line programs hand their `main` to `run_main`, which turns the
+failures a person can act on into that one sentence and leaves every other exception its traceback. Imports
+only the standard library, so that flags can be read before jax is loaded.
+"""
+
+import difflib
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_EXIT_USER_ERROR = 2
+_EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
+_EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+class KgcrsError(ValueError):
+    """One clear sentence: what was given, what was expected, what to type next.
+
+    It is a `ValueError`, so code that calls the library needs no special handling.
+    """
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Words a suggestion for a mistyped name.
+
+    Args:
+      name: what the person typed.
+      known: the names that would have been accepted.
+
+    Returns:
+      `" Did you mean 'x'?"` with the nearest known name, or `""` when none is near.
+
+    >>> closest("lastfn", ["synthetic", "lastfm"])
+    " Did you mean 'lastfm'?"
+    >>> closest("zebra", ["synthetic", "lastfm"])
+    ''
+    """
+    # Case is ignored when comparing: "LastFM" is a likelier slip than a wrong letter.
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tells whether an exception, or one that caused it, means that the disk or quota is full.
+
+    Args:
+      error: any exception. Storage libraries wrap the system's error in their own, so the text counts too.
+
+    Returns:
+      True for a full disk or quota.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in DISK_FULL:
+            return True
+        if any(os.strerror(code).lower() in str(seen).lower() for code in DISK_FULL):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def run_main(main: Callable[[], int | None]) -> NoReturn:
+    """Runs a program's `main` and ends the process, with a sentence where a person can act.
+
+    Args:
+      main: takes nothing and returns the exit status, or None for success.
+
+    Raises:
+      SystemExit: always. 2 after a `KgcrsError` or a full disk, 130 after Ctrl-C, 141 when the reader of a
+        pipe left.
+      Exception: anything else passes through with its traceback, because it is a defect in the program.
+    """
+    try:
+        status = main() or 0
+        sys.stdout.flush()  # a closed pipe shows here rather than while the interpreter shuts down
+    except KgcrsError as error:
+        _say(f"error: {error}")
+        status = _EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        _say("stopped: saved checkpoints are intact, and the same command resumes from the newest one.")
+        status = _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Point stdout at nothing, or the interpreter complains once more when it flushes on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = _EXIT_BROKEN_PIPE
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        _say(f"error: the disk is full{where}: free some space and run the same command again to resume.")
+        status = _EXIT_USER_ERROR
+    sys.exit(status)
+
+
+def _say(sentence: str) -> None:
+    # A progress bar may have left the cursor in the middle of a line.
+    start = "\n" if sys.stderr.isatty() else ""
+    print(f"{start}{sentence}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""One parser per published data set; each returns a validated `CrsData`."""

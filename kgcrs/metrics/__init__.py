@@ -1,0 +1,1 @@
+"""What is measured: dialogue success, ranking quality, intervals, and arithmetic checks on printed tables."""

@@ -1,0 +1,34 @@
+"""Shared fixtures. Sets the compile cache before anything imports jax."""
+
+import os
+from pathlib import Path
+
+# Compiled programs are kept between test runs: most of a run's time is compiling. The folder belongs to one
+# user, because a compiled program is executable code.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "kgcrs" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# Compiling makes the first example slow, so a deadline would fail at random; the same examples
+# run every time.
+settings.register_profile("kgcrs", deadline=None, derandomize=True, max_examples=40, database=None)
+settings.load_profile("kgcrs")
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A random key; derive others with `kgcrs.core.keys.stream`."""
+    return jax.random.key(0)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with the real data sets; tests that need it are skipped where KGCRS_DATA is not set."""
+    root = os.environ.get("KGCRS_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("KGCRS_DATA does not name a folder with the real data sets")
+    return Path(root)
