@@ -78,6 +78,7 @@ class Beliefs(NamedTuple):
     """What the recommender thinks at one turn.
 
     query: float32 [D]. scores: float32 [I], raw. masked: float32 [I], -inf outside the candidates.
+    log_total: float32 []. log-sum-exp of the candidates' scores.
     counts: float32 [Q]. Candidates per question. share: float32 [Q]. Their softmax weight per question.
     num_candidates: int32 []. can_ask: bool [Q]. preference: float32 [Q]. sigmoid of Eq. 4.
     """
@@ -85,6 +86,7 @@ class Beliefs(NamedTuple):
     query: Array
     scores: Array
     masked: Array
+    log_total: Array
     counts: Array
     share: Array
     num_candidates: Array
@@ -100,7 +102,10 @@ def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol:
     masked = jnp.where(public.candidates, scores, -jnp.inf)
     counts = count_questions(cat, public.candidates.astype(jnp.float32))
     num = public.candidates.sum()
-    weight = jnp.where(public.candidates, jax.nn.softmax(jnp.where(public.candidates, scores, -1e9)), 0.0)
+    best = jnp.max(masked)
+    best = jnp.where(jnp.isfinite(best), best, 0.0)
+    raised = jnp.exp(masked - best)
+    total = jnp.maximum(raised.sum(), 1e-30)
     preference = tables.attribute @ query
     if params.question_map.shape[0]:
         preference = params.question_map @ preference
@@ -108,8 +113,9 @@ def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol:
         query,
         scores,
         masked,
+        best + jnp.log(total),
         counts,
-        count_questions(cat, weight),
+        count_questions(cat, raised) / total,
         num,
         askable_from_counts(public, counts, num, protocol),
         jax.nn.sigmoid(preference),
@@ -168,7 +174,7 @@ def policy_features(spec: AgentSpec, public: SessionPublic, beliefs: Beliefs, to
         beliefs.num_candidates,
         num_items,
         top_scores,
-        jax.nn.logsumexp(beliefs.masked),
+        beliefs.log_total,
         asking.binary_entropy(fraction[question]),
         share,
         spec.protocol,

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from kgcrs.core.keys import stream
 from kgcrs.core.settings import FmConfig
 from kgcrs.graph.catalogue import Catalogue, is_train_item
 from kgcrs.losses.bpr import bpr_attribute_loss, bpr_item_loss
@@ -244,3 +245,32 @@ def validation_auc(key: Array, tables: FmTables, data: FmData, num_tuples: int =
 
     item_auc, attr_auc, has_attr = jax.lax.map(one, jax.random.split(key, num_tuples), batch_size=64)
     return item_auc.mean(), jnp.where(has_attr, attr_auc, 0.0).sum() / jnp.maximum(has_attr.sum(), 1)
+
+
+def fit_chunk(
+    hyper: FmHyper, state: FmState, data: FmData, *, config: FmConfig, early_stop: bool = True
+) -> tuple[FmState, dict[str, Array]]:
+    """`config.eval_every` epochs and one validation; keeps the parameters with the best validation score.
+
+    Args:
+      early_stop: False keeps the newest parameters instead (a refit of known length).
+
+    Returns:
+      (state, metrics): mean loss, item AUC, attribute AUC and the best item AUC so far, float32 [] each.
+    """
+
+    def one(carry: FmState, _: None) -> tuple[FmState, Array]:
+        return fit_epoch(hyper, carry, data, config=config)
+
+    state, losses = jax.lax.scan(one, state, None, length=config.eval_every)
+    tables = fm_tables(state.params, data.fields)
+    item_auc, attr_auc = validation_auc(stream(state.key, "validation"), tables, data)
+    better = (item_auc > state.best_auc) | (not early_stop)
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.params, state.best_params)
+    state = state._replace(
+        best_params=best,
+        best_auc=jnp.where(better, item_auc, state.best_auc),
+        best_epoch=jnp.where(better, state.epoch, state.best_epoch),
+        bad=jnp.where(better, 0, state.bad + 1),
+    )
+    return state, {"loss": losses.mean(), "item_auc": item_auc, "attribute_auc": attr_auc, "best": state.best_auc}

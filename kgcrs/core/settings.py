@@ -267,3 +267,42 @@ class AblationConfig:
     def leaks(self) -> tuple[str, ...]:
         """Names of the leaks that are switched on."""
         return tuple(name for name in vars(self) if name.startswith("leak_") and getattr(self, name))
+
+
+@dataclass(frozen=True)
+class KgensamConfig:
+    """A whole KGenSam run: data, protocol, and one section per part of the system."""
+
+    dataset: str = "synthetic"
+    """synthetic, synthetic_bits, lastfm, lastfm_star, or folder:PATH with your own tables (docs/data.md)."""
+    data_root: str = ""
+    """Folder that holds the data sets; empty reads the environment variable KGCRS_DATA."""
+    split_ratio: tuple[float, float, float] | None = None
+    """Re-split the interactions, e.g. 7 1 2. Default: the split the data set ships with."""
+    seed: int = 0
+    """Seed of every random stream of the run."""
+    run_dir: str = ""
+    """Where the run is kept. Empty: runs/kgensam-<dataset>-seed<seed>. The same command resumes it."""
+    fresh: bool = False
+    """Start over: forget what the run folder holds."""
+    eval_sessions: int = 0
+    """Test sessions played at the end of training; 0 plays all of them."""
+    protocol: ProtocolConfig = ProtocolConfig()
+    """Rules of the simulated conversation."""
+    fm: FmConfig = FmConfig()
+    """Stage 1: the recommender."""
+    negative: NegativeConfig = NegativeConfig()
+    """Stage 2a: the Negative Sampler."""
+    active: ActiveConfig = ActiveConfig()
+    """Stage 2b: the Active Sampler."""
+    dqn: DqnConfig = DqnConfig()
+    """Stage 3: the ask-or-recommend policy."""
+    update: UpdateConfig = UpdateConfig()
+    """Updating the recommender inside a session."""
+    ablation: AblationConfig = AblationConfig()
+    """Parts taken out, and the leaks of published code."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on settings that contradict each other."""
+        _require(self.seed >= 0, "seed", self.seed, "a seed is a non-negative integer")
+        _require(self.eval_sessions >= 0, "eval_sessions", self.eval_sessions, "0 means all test sessions")

@@ -93,7 +93,12 @@ def reset(key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, p
     Returns:
       DialogueState at turn 1.
     """
-    attribute = opening_attribute(key, private, catalogue)
+    public = open_session(user, opening_attribute(key, private, catalogue), catalogue, protocol)
+    return DialogueState(public, private, jnp.array(False), jnp.array(False))
+
+
+def open_session(user: Array, attribute: Array, catalogue: Catalogue, protocol: ProtocolConfig) -> SessionPublic:
+    """What an agent sees once the user has named `attribute` (int32 []); a simulated or a human user alike."""
     accepted = jnp.zeros(catalogue.num_attributes, bool).at[attribute].set(True)
     candidates = catalogue.attr_item[attribute]
     if protocol.mask_history:
@@ -103,7 +108,7 @@ def reset(key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, p
     else:
         asked = jnp.zeros(catalogue.num_questions, bool)
     empty_slots = jnp.full(SLOTS, -1, jnp.int32)
-    public = SessionPublic(
+    return SessionPublic(
         user=user,
         candidates=candidates,
         accepted=accepted,
@@ -115,7 +120,6 @@ def reset(key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, p
         history=jnp.zeros(protocol.max_turns, jnp.int8).at[0].set(1),
         turn=jnp.int32(1),
     )
-    return DialogueState(public, private, jnp.array(False), jnp.array(False))
 
 
 def askable(public: SessionPublic, catalogue: Catalogue, protocol: ProtocolConfig) -> Array:
@@ -142,9 +146,18 @@ def _append(slots: Array, values: Array, keep: Array) -> Array:
     return slots.at[jnp.where(keep, position, slots.shape[0])].set(values, mode="drop")
 
 
-def _after_ask(state: DialogueState, question: Array, catalogue: Catalogue, protocol: ProtocolConfig) -> tuple[SessionPublic, Array]:
-    public = state.public
-    yes, no = answer_question(state.private, question, catalogue, protocol)  # bool [A] each
+def apply_answer(
+    public: SessionPublic, question: Array, yes: Array, no: Array, catalogue: Catalogue, protocol: ProtocolConfig
+) -> SessionPublic:
+    """What an answer changes: attributes, candidates and the pool of questions, but not the clock (`end_turn`).
+
+    Args:
+      question: int32 []. The question that was put.
+      yes, no: bool [A] each. Attributes the answer confirms and denies; an answer without any `yes` is a no.
+
+    Returns:
+      SessionPublic. Candidates keep the confirmed attributes; a no removes candidates under `prune_on_reject` only.
+    """
     accepted = yes.any()
     if protocol.question == "binary":
         agreeing = jnp.where(accepted, catalogue.attr_item[question], True)
@@ -163,7 +176,7 @@ def _after_ask(state: DialogueState, question: Array, catalogue: Catalogue, prot
     candidates = public.candidates & agreeing
     if protocol.prune_on_reject:
         candidates = candidates & (accepted | ~catalogue.question_item[question])
-    public = public._replace(
+    return public._replace(
         candidates=candidates,
         accepted=public.accepted | yes,
         rejected=public.rejected | (no & ~public.accepted),
@@ -171,20 +184,21 @@ def _after_ask(state: DialogueState, question: Array, catalogue: Catalogue, prot
         accepted_ids=accepted_ids,
         rejected_ids=rejected_ids,
     )
-    return public, accepted
 
 
-def _after_recommend(state: DialogueState, items: Array, protocol: ProtocolConfig) -> tuple[SessionPublic, Array, Array]:
-    public = state.public
-    rank = accepts_list(state.private, items)
-    accepted = rank > 0
+def apply_refusal(public: SessionPublic, items: Array, protocol: ProtocolConfig) -> SessionPublic:
+    """What a refused list (items: int32 [k], padded with I) changes: its items leave the candidates."""
     start = (public.turn - 1) * protocol.list_size
     refused = jax.lax.dynamic_update_slice(public.rejected_items, items.astype(jnp.int32), (start,))
-    public = public._replace(
-        candidates=jnp.where(accepted, public.candidates, public.candidates.at[items].set(False, mode="drop")),
-        rejected_items=jnp.where(accepted, public.rejected_items, refused),
+    return public._replace(
+        candidates=public.candidates.at[items].set(False, mode="drop"), rejected_items=refused
     )
-    return public, accepted, rank
+
+
+def end_turn(public: SessionPublic, mark: Array) -> SessionPublic:
+    """Writes `mark` (see `SessionPublic.history`) into the history and moves the clock by one turn."""
+    history = public.history.at[public.turn].set(mark.astype(jnp.int8), mode="drop")
+    return public._replace(history=history, turn=public.turn + 1)
 
 
 def step(
@@ -201,14 +215,16 @@ def step(
     """
     live = ~(state.terminated | state.truncated)
     is_ask = decision.kind == ASK
-    asked_public, said_yes = _after_ask(state, decision.question, catalogue, protocol)
-    listed_public, took_list, rank = _after_recommend(state, decision.items, protocol)
+    yes, no = answer_question(state.private, decision.question, catalogue, protocol)
+    rank = accepts_list(state.private, decision.items)
+    took_list = rank > 0
+    asked_public = apply_answer(state.public, decision.question, yes, no, catalogue, protocol)
+    refused_public = apply_refusal(state.public, decision.items, protocol)
+    listed_public = jax.tree.map(lambda a, b: jnp.where(took_list, a, b), state.public, refused_public)
     public = jax.tree.map(lambda a, b: jnp.where(is_ask, a, b), asked_public, listed_public)
-    accepted = jnp.where(is_ask, said_yes, took_list)
+    accepted = jnp.where(is_ask, yes.any(), took_list)
     mark = jnp.where(is_ask, 1, 2) * jnp.where(accepted, 1, -1)
-    public = public._replace(
-        history=public.history.at[public.turn].set(mark.astype(jnp.int8), mode="drop"), turn=public.turn + 1
-    )
+    public = end_turn(public, mark)
     terminated = ~is_ask & took_list
     truncated = ~terminated & (public.turn >= protocol.max_turns)
     reward = turn_reward(rewards, is_ask, accepted, truncated)

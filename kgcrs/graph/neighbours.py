@@ -33,17 +33,27 @@ class Pool(NamedTuple):
     mask: Array
 
 
-def random_item_of(key: Array, attribute: Array, catalogue: Catalogue) -> Array:
-    """Uniform item that has `attribute` (int32 [], clipped to real ids); int32 []."""
+def nth_item_of(attribute: Array, share: Array, catalogue: Catalogue) -> Array:
+    """Item of `attribute` at a position given as a share of its list: uniform when `share` is uniform in [0, 1).
+
+    Args:
+      attribute: int32 [...], clipped to real ids. share: float32 [...].
+
+    Returns:
+      int32 [...].
+    """
     attribute = jnp.clip(attribute, 0, catalogue.num_attributes - 1)
     start, stop = catalogue.attr_indptr[attribute], catalogue.attr_indptr[attribute + 1]
-    offset = jnp.floor(jax.random.uniform(key) * (stop - start)).astype(jnp.int32)
+    offset = jnp.floor(share * (stop - start)).astype(jnp.int32)
     return catalogue.attr_items[jnp.minimum(start + offset, catalogue.attr_items.shape[0] - 1)]
 
 
-def random_attribute_of(key: Array, item: Array, catalogue: Catalogue) -> Array:
-    """Uniform attribute of `item` (int32 []); int32 [], -1 for an item without attributes."""
-    offset = jnp.floor(jax.random.uniform(key) * catalogue.item_attr_count[item]).astype(jnp.int32)
+def nth_attribute_of(item: Array, share: Array, catalogue: Catalogue) -> Array:
+    """Attribute of `item` at a position given as a share of its list; -1 for an item without attributes.
+
+    Args and returns as `nth_item_of`.
+    """
+    offset = jnp.floor(share * catalogue.item_attr_count[item]).astype(jnp.int32)
     return catalogue.item_attrs[item, offset]
 
 
@@ -62,9 +72,13 @@ def positive_weights(user_items: Array, accepted: Array, catalogue: Catalogue) -
 
 
 def draw_positives(key: Array, user_items: Array, weights: Array, size: int) -> Array:
-    """`size` known items drawn with replacement in proportion to `weights` (float32 [H]); int32 [size]."""
-    logits = jnp.where(weights > 0, jnp.log(jnp.maximum(weights, 1e-9)), -1e9)
-    return user_items[jax.random.categorical(key, logits, shape=(size,))]
+    """`size` known items drawn with replacement in proportion to `weights` (float32 [H]); int32 [size].
+
+    A user without known items gives padding.
+    """
+    edges = jnp.cumsum(weights)
+    draws = jax.random.uniform(key, (size,)) * edges[-1]
+    return user_items[jnp.minimum((edges[None, :] <= draws[:, None]).sum(1), user_items.shape[0] - 1)]
 
 
 def draw_pool(
@@ -72,26 +86,26 @@ def draw_pool(
 ) -> Pool:
     """Walks `size` times.
 
+    Source: KGenSam Eq. 15
+    Reading: moving to the chosen node is the whole transition, so a walk is a chain of uniform choices.
+
     Args:
       positives: int32 [m]. Where history walks start, in turn. Padding (I) makes a dead end.
-      rejected_ids: int32 [R], padded with -1. While any is real, all walks go through these attributes instead.
+      rejected_ids: int32 [R], real ids first, padded with -1. While any is real, all walks go through these
+        attributes instead.
       blocked: int32 [H]. Items never returned as negatives (the user's training items), padded with I.
       size: C.
 
     Returns:
       Pool.
     """
-    pick_key, attr_key, item_key = jax.random.split(key, 3)
+    share = jax.random.uniform(key, (2, size))
     start = positives[jnp.arange(size) % positives.shape[0]]
     alive = start < catalogue.num_items
-    real = rejected_ids >= 0
-    logits = jnp.where(real, 0.0, -1e9)
-    disliked = rejected_ids[jax.random.categorical(pick_key, logits, shape=(size,))]
     safe_start = jnp.minimum(start, catalogue.num_items - 1)
-    from_history = jax.vmap(lambda k, i: random_attribute_of(k, i, catalogue))(
-        jax.random.split(attr_key, size), safe_start
-    )
-    attribute = jnp.where(real.any(), disliked, from_history)
-    item = jax.vmap(lambda k, p: random_item_of(k, p, catalogue))(jax.random.split(item_key, size), attribute)
+    num_rejected = (rejected_ids >= 0).sum()
+    disliked = rejected_ids[jnp.floor(share[0] * num_rejected).astype(jnp.int32)]
+    attribute = jnp.where(num_rejected > 0, disliked, nth_attribute_of(safe_start, share[0], catalogue))
+    item = nth_item_of(attribute, share[1], catalogue)
     known = (item[:, None] == blocked[None, :]).any(1)
-    return Pool(item, attribute, safe_start, (attribute >= 0) & ~known & (alive | real.any()))
+    return Pool(item, attribute, safe_start, (attribute >= 0) & ~known & (alive | (num_rejected > 0)))

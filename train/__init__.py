@@ -1,0 +1,1 @@
+"""Training entry points: flags, data, stages, save. No mathematics."""

@@ -1,0 +1,88 @@
+"""The one outer loop: advance a stage chunk by chunk, log, checkpoint, resume, stop.
+
+A stage is pure functions over a state that holds everything (parameters, optimiser, replay, keys, position), so a
+run killed at any moment and started again ends with the numbers of a run that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kgcrs.core.checkpoint import Checkpoints
+from kgcrs.core.errors import KgcrsError
+from kgcrs.core.runlog import MetricLog, progress
+
+SECONDS_BETWEEN_SAVES = 15.0
+
+
+class Stage(NamedTuple):
+    """One stage of training.
+
+    name: of its checkpoint folder and metric rows. total: steps at most. unit: of a step.
+    init: () -> state. advance: state -> (state, metrics), a compiled chunk of steps; metrics are scalars.
+    position: state -> steps done. finished: state -> True when it may stop early.
+    cure: what to change when the loss is no number.
+    """
+
+    name: str
+    total: int
+    unit: str
+    init: Callable[[], Any]
+    advance: Callable[[Any], tuple[Any, dict[str, Any]]]
+    position: Callable[[Any], int]
+    finished: Callable[[Any], bool]
+    cure: str
+
+
+def stored_steps(run_dir: Path, names: list[str], config_hash: str) -> dict[str, int]:
+    """Steps already on disk, by stage: where the metric log resumes."""
+    latest = {name: Checkpoints(run_dir / "checkpoints" / name, config_hash=config_hash).latest() for name in names}
+    return {name: step for name, step in latest.items() if step is not None}
+
+
+def run_stage(stage: Stage, run_dir: Path, log: MetricLog, config_hash: str, *, stop_after: int | None = None) -> Any:
+    """Runs a stage to its end, from its newest checkpoint when there is one.
+
+    Args:
+      stop_after: steps after which to save and raise KeyboardInterrupt; used to test resuming.
+
+    Returns:
+      The final state.
+
+    Raises:
+      KgcrsError: a metric is not a number; what was saved before stays.
+    """
+    checkpoints = Checkpoints(run_dir / "checkpoints" / stage.name, config_hash=config_hash)
+    state = stage.init()
+    latest = checkpoints.latest()
+    if latest is not None:
+        state = checkpoints.restore(state)
+    saved_at, saved_step = time.monotonic(), latest
+    with progress(stage.total, stage.name, unit=stage.unit) as bar:
+        bar.advance(stage.position(state))
+        while stage.position(state) < stage.total and not stage.finished(state):
+            before = stage.position(state)
+            state, metrics = stage.advance(state)
+            step, numbers = stage.position(state), {name: float(np.asarray(value)) for name, value in metrics.items()}
+            bad = [name for name, value in numbers.items() if not np.isfinite(value)]
+            if bad:
+                raise KgcrsError(
+                    f"{stage.name}: {bad[0]} is {numbers[bad[0]]} at {stage.unit} {step}: {stage.cure}, "
+                    f"then start over with --fresh (saved checkpoints are untouched)."
+                )
+            log.log(stage.name, step, **numbers)
+            bar.advance(step - before, **numbers)
+            if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
+                checkpoints.save(step, state)
+                saved_at, saved_step = time.monotonic(), step
+            if stop_after is not None and step >= stop_after:
+                checkpoints.save(step, state)
+                raise KeyboardInterrupt
+    if saved_step != stage.position(state):
+        checkpoints.save(stage.position(state), state)
+    return state

@@ -1,0 +1,164 @@
+"""KGenSam's four stages as `Stage`s: how each advances, and when it is done."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from kgcrs.algorithms import active_sampling, dqn, fit_fm, negative_sampling
+from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent
+from kgcrs.algorithms.fit_fm import FmData, FmState
+from kgcrs.algorithms.negative_sampling import NegativeData
+from kgcrs.core.keys import stream
+from kgcrs.core.settings import KgensamConfig
+from kgcrs.env.rewards import named_rewards
+from kgcrs.env.rollout import Sessions, play_sessions
+from kgcrs.graph.uncertainty import AttributeGraph
+from kgcrs.metrics.dialogue import SessionLog
+from kgcrs.models.recommenders.fm import FmTables, fm_tables
+from train.loop import Stage
+
+SAMPLER_CHUNK = 25
+"""Policy updates of a sampler per compiled call."""
+
+
+class DqnProgress(NamedTuple):
+    """dqn: training state. best: parameters with the best selection score. best_score: float32 []. best_batch: int32 []."""
+
+    dqn: dqn.DqnState
+    best: Any
+    best_score: Array
+    best_batch: Array
+
+
+@partial(jax.jit, static_argnames=("spec",))
+def play(params: AgentParams, key: Array, sessions: Sessions, *, spec: AgentSpec) -> SessionLog:
+    """Plays `sessions` with the agent `spec`; one compilation per agent and shape."""
+    return play_sessions(make_agent(spec), params, key, sessions, params.catalogue, spec.protocol)
+
+
+def selection_score(log: SessionLog) -> Array:
+    """What checkpoints are chosen by: success rate minus a hundredth of the average turns; float32 []."""
+    return log.success.mean() - 0.01 * log.success_action.mean()
+
+
+def fm_stage(config: KgensamConfig, data: FmData, num_users: int, *, name: str = "fm", epochs: int = 0) -> Stage:
+    """The recommender. With `epochs` > 0 it is fitted for exactly that long, without early stopping."""
+    key, hyper, settings = stream(jax.random.key(config.seed), name), fit_fm.fm_hyper(config.fm), config.fm
+    advance = jax.jit(partial(fit_fm.fit_chunk, config=settings, early_stop=not epochs))
+    return Stage(
+        name=name,
+        total=epochs or settings.max_epochs,
+        unit="epochs",
+        init=lambda: fit_fm.init_state(key, data, num_users, settings),
+        advance=lambda state: advance(hyper, state, data),
+        position=lambda state: int(state.epoch),
+        finished=lambda state: not epochs and int(state.bad) >= settings.patience,
+        cure=f"lower --fm.lr (now {settings.lr})",
+    )
+
+
+@jax.jit
+def best_tables(state: FmState, data: FmData) -> FmTables:
+    """Composed tables of the best validation epoch."""
+    return fm_tables(state.best_params, data.fields)
+
+
+def negative_stage(config: KgensamConfig, tables: FmTables, data: NegativeData, pool_size: int) -> Stage:
+    """The Negative Sampler."""
+    settings, key = config.negative, stream(jax.random.key(config.seed), "negative")
+    hyper = negative_sampling.negative_hyper(settings)
+    chunk = min(SAMPLER_CHUNK, settings.num_updates)
+
+    @jax.jit
+    def advance(state: Any, data: NegativeData) -> tuple[Any, dict[str, Array]]:
+        step = lambda s, _: negative_sampling.negative_step(hyper, s, data, config=settings, pool_size=pool_size)  # noqa: E731
+        state, metrics = jax.lax.scan(step, state, None, length=chunk)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    return Stage(
+        name="negative",
+        total=chunk * -(-settings.num_updates // chunk),
+        unit="updates",
+        init=lambda: negative_sampling.init_negative(key, tables, data, settings),
+        advance=lambda state: advance(state, data),
+        position=lambda state: int(state.step),
+        finished=lambda state: False,
+        cure=f"lower --negative.lr (now {settings.lr})",
+    )
+
+
+def active_stage(
+    config: KgensamConfig, params: AgentParams, sessions: Sessions, graph: AttributeGraph, spec: AgentSpec
+) -> Stage:
+    """The Active Sampler."""
+    settings, key = config.active, stream(jax.random.key(config.seed), "active")
+    hyper = active_sampling.active_hyper(settings)
+    chunk = min(SAMPLER_CHUNK, settings.num_updates)
+
+    @jax.jit
+    def advance(state: Any, params: AgentParams, sessions: Sessions) -> tuple[Any, dict[str, Array]]:
+        step = lambda s, _: active_sampling.active_step(hyper, s, params, sessions, spec=spec)  # noqa: E731
+        state, metrics = jax.lax.scan(step, state, None, length=chunk)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    num_questions = params.catalogue.num_questions
+    return Stage(
+        name="active",
+        total=chunk * -(-settings.num_updates // chunk),
+        unit="updates",
+        init=lambda: active_sampling.init_active(key, num_questions, settings, graph.convolution),
+        advance=lambda state: advance(state, params, sessions),
+        position=lambda state: int(state.step),
+        finished=lambda state: False,
+        cure=f"lower --active.lr (now {settings.lr})",
+    )
+
+
+@partial(jax.jit, static_argnames=("spec", "num"))
+def _dqn_advance(
+    progress: DqnProgress, hyper: Any, params: AgentParams, learn: Sessions, select: Sessions, key: Array, *, spec: AgentSpec, num: int
+) -> tuple[DqnProgress, dict[str, Array]]:
+    state, metrics = dqn.train_batches(hyper, progress.dqn, params, learn, spec=spec, num=num)
+    log = play_sessions(
+        make_agent(spec), params._replace(dqn=state.params), key, select, params.catalogue, spec.protocol
+    )
+    score = selection_score(log)
+    better = score > progress.best_score
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.params, progress.best)
+    moved = DqnProgress(
+        state, best, jnp.maximum(score, progress.best_score), jnp.where(better, state.batch, progress.best_batch)
+    )
+    metrics = jax.tree.map(jnp.mean, metrics)
+    return moved, metrics | {"valid_SR@15": log.success.mean(), "valid_AT": log.success_action.mean()}
+
+
+def dqn_stage(
+    config: KgensamConfig, params: AgentParams, learn: Sessions, select: Sessions, spec: AgentSpec, *, name: str = "dqn"
+) -> Stage:
+    """The ask-or-recommend policy; the best of the validated checkpoints is kept."""
+    settings = spec.dqn
+    key = stream(jax.random.key(config.seed), name)
+    hyper = dqn.dqn_hyper(settings, named_rewards(settings.reward))
+    chunk = min(settings.eval_every, dqn.num_batches(settings))
+
+    def init() -> DqnProgress:
+        state = dqn.init_dqn(key, params.catalogue.num_questions, spec)
+        return DqnProgress(state, state.params, jnp.float32(-jnp.inf), jnp.int32(0))
+
+    return Stage(
+        name=name,
+        total=chunk * -(-dqn.num_batches(settings) // chunk),
+        unit="batches",
+        init=init,
+        advance=lambda state: _dqn_advance(
+            state, hyper, params, learn, select, stream(key, "select"), spec=spec, num=chunk
+        ),
+        position=lambda state: int(state.dqn.batch),
+        finished=lambda state: False,
+        cure=f"lower --dqn.lr (now {settings.lr})",
+    )
