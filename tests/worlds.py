@@ -49,20 +49,18 @@ CONFIG = KgensamConfig(
 )
 """The full system (Active Sampler, Negative Sampler, Q-network), every width small."""
 
-FAST_COMPILE = {"xla_backend_optimization_level": 0}
-"""Tests run a program a few times only, so compiling it is most of their time."""
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""`jax.jit` for programs that run a few times only, where compiling is most of the time."""
 
 
 def configure(config: KgensamConfig = CONFIG, **sections: dict[str, Any]) -> KgensamConfig:
-    """`configure(protocol={"askable": "all"})`: the small config with some fields of some sections changed."""
+    """`configure(protocol={"askable": "all"})`: the small config with some fields changed."""
     changed = {name: replace(getattr(config, name), **fields) for name, fields in sections.items()}
     return replace(config, **changed)
 
 
 @lru_cache
-def small_data(
-    seed: int = 0, num_users: int = 12, num_items: int = 150, num_attributes: int = 14
-) -> CrsData:
+def small_data(seed: int = 0, num_users: int = 12, num_items: int = 150, num_attributes: int = 14) -> CrsData:
     """A music world in which a session takes a few milliseconds."""
     return synthetic_world(num_users=num_users, num_items=num_items, num_attributes=num_attributes, seed=seed)
 
@@ -77,7 +75,7 @@ class Setting(NamedTuple):
     protocol: ProtocolConfig
 
 
-@partial(jax.jit, static_argnames=("sizes", "width", "config"))
+@partial(quick_jit, static_argnames=("sizes", "width", "config"))
 def _random_parts(key, knowledge, convolution, *, sizes, width, config):
     user_key, item_key, attribute_key = jax.random.split(stream(key, "tables"), 3)
     users, items, attributes, questions = sizes
@@ -123,9 +121,9 @@ def plain_sessions(pairs: np.ndarray) -> Sessions:
     return Sessions(pairs[:, 0], pairs[:, 1], pairs[:, 1:], jnp.arange(len(pairs), dtype=jnp.int32))
 
 
-def take(sessions: Sessions, rows: Any) -> Sessions:
-    """Some rows of `sessions`."""
-    return jax.tree.map(lambda x: x[rows], sessions)
+def take(tree: Any, rows: Any) -> Any:
+    """Some rows of every array: of sessions, states or logs."""
+    return jax.tree.map(lambda x: x[rows], tree)
 
 
 class Script(NamedTuple):
@@ -194,11 +192,11 @@ def trace_from(agent, params, session_key, opening, catalogue, protocol, rewards
     return jax.lax.scan(turn, start, None, length=protocol.num_actions)[1]
 
 
-@partial(jax.jit, static_argnames=("agent", "protocol"), compiler_options=FAST_COMPILE)
+@partial(quick_jit, static_argnames=("agent", "protocol"))
 def _trace(agent, params, key, sessions, secrets, rewards, catalogue, protocol):
     def one(session, secret, pay):
         session_key, opening = open_session(key, session, catalogue, protocol)
-        # The opening belongs to the session; what follows may be answered by another user with another secret.
+        # The opening belongs to the session; what follows may be answered by a user with another secret.
         opening = opening._replace(private=secret)
         return trace_from(agent, params, session_key, opening, catalogue, protocol, pay)
 
@@ -216,17 +214,24 @@ def trace(agent, params, key, sessions, catalogue, protocol, *, secrets=None, re
         secrets = UserPrivate(sessions.item, sessions.acceptable)
     names = [reward] * len(sessions.user) if isinstance(reward, str) else reward
     rewards = jax.tree.map(lambda *values: jnp.array(values, jnp.float32), *(REWARDS[n] for n in names))
-    return jax.tree.map(np.asarray, _trace(agent, params, key, sessions, secrets, rewards, catalogue, protocol))
+    return jax.tree.map(
+        np.asarray, _trace(agent, params, key, sessions, secrets, rewards, catalogue, protocol)
+    )
 
 
-@partial(jax.jit, static_argnames=("agent", "protocol", "block"))
 def _play(agent, params, key, sessions, catalogue, protocol, block):
     return play_sessions(agent, params, key, sessions, catalogue, protocol, block=block)
 
 
-def play(here: Setting, key: jax.Array, sessions: Sessions, block: int = 64):
-    """`SessionLog` of a `Setting`, as NumPy arrays."""
-    log = _play(here.agent, here.params, key, sessions, here.params.catalogue, here.protocol, block)
+_STATIC = ("agent", "protocol", "block")
+_play_quick = quick_jit(_play, static_argnames=_STATIC)
+_play_optimised = jax.jit(_play, static_argnames=_STATIC)
+
+
+def play(here: Setting, key: jax.Array, sessions: Sessions, block: int = 64, *, optimised: bool = False):
+    """`SessionLog` of a `Setting`, as NumPy arrays; `optimised` compiles as users do."""
+    run = _play_optimised if optimised else _play_quick
+    log = run(here.agent, here.params, key, sessions, here.params.catalogue, here.protocol, block)
     return jax.tree.map(np.asarray, log)
 
 

@@ -57,7 +57,7 @@ def train_parts(config: KgensamConfig, run_dir: Path, data: CrsData, world: Worl
     spec = agent_spec(config)
     params = agent_params(world, tables, config, negative=negative)
     learn = learning_sessions(config.active.rl_split, world, data)
-    active = run_stage(active_stage(config, params, learn, world.graph, spec), run_dir, log, tag).policy
+    active = run_stage(active_stage(config, params, learn, spec), run_dir, log, tag).policy
     params = agent_params(world, tables, config, negative=negative, active=active)
     learn = learning_sessions(config.dqn.rl_split, world, data)
     best = run_stage(dqn_stage(config, params, learn, world.select, spec), run_dir, log, tag).best
@@ -68,7 +68,7 @@ def train_parts(config: KgensamConfig, run_dir: Path, data: CrsData, world: Worl
 
 def final_tables(config: KgensamConfig, run_dir: Path, data: CrsData, world: World, epochs: int, log: MetricLog) -> FmTables:
     """Tables refitted on training and validation interactions for the number of epochs that validation chose."""
-    both = build_fm_data(data, config, world.catalogue, fit_on="train+valid")
+    both = build_fm_data(data, config, world.catalogue, world.fields, fit_on="train+valid")
     stage = fm_stage(config, both, data.num_users, name="fm_final", epochs=epochs)
     return best_tables(run_stage(stage, run_dir, log, training_hash(config)), both)
 

@@ -17,7 +17,6 @@ from kgcrs.core.keys import stream
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.env.rewards import named_rewards
 from kgcrs.env.rollout import Sessions, play_sessions
-from kgcrs.graph.uncertainty import AttributeGraph
 from kgcrs.metrics.dialogue import SessionLog
 from kgcrs.models.recommenders.fm import FmTables, fm_tables
 from train.loop import Stage
@@ -93,7 +92,7 @@ def negative_stage(config: KgensamConfig, tables: FmTables, data: NegativeData, 
 
 
 def active_stage(
-    config: KgensamConfig, params: AgentParams, sessions: Sessions, graph: AttributeGraph, spec: AgentSpec
+    config: KgensamConfig, params: AgentParams, sessions: Sessions, spec: AgentSpec
 ) -> Stage:
     """The Active Sampler."""
     settings, key = config.active, stream(jax.random.key(config.seed), "active")
@@ -106,12 +105,11 @@ def active_stage(
         state, metrics = jax.lax.scan(step, state, None, length=chunk)
         return state, jax.tree.map(jnp.mean, metrics)
 
-    num_questions = params.catalogue.num_questions
     return Stage(
         name="active",
         total=chunk * -(-settings.num_updates // chunk),
         unit="updates",
-        init=lambda: active_sampling.init_active(key, num_questions, settings, graph.convolution),
+        init=lambda: active_sampling.init_active(key, settings),
         advance=lambda state: advance(state, params, sessions),
         position=lambda state: int(state.step),
         finished=lambda state: False,

@@ -6,14 +6,14 @@ offset updated after each answer, and applies REINFORCE with return to go and on
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, active_features, believe, make_agent
+from kgcrs.algorithms.agent import ActiveInput, AgentParams, AgentSpec, active_input, believe, make_agent
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import ActiveConfig
 from kgcrs.env.dialogue import ASK, Decision, DialogueState, reset, step
@@ -54,11 +54,10 @@ def num_active_features(config: ActiveConfig) -> int:
     return 4 + (4 + 8 + 3 if config.context else 0)
 
 
-def init_active(key: Array, num_questions: int, config: ActiveConfig, convolution: Any) -> ActiveState:
-    """Fresh policy over `num_questions` questions."""
+def init_active(key: Array, config: ActiveConfig) -> ActiveState:
+    """Fresh policy; its parameters do not depend on the number of questions."""
     init_key, run_key = jax.random.split(key)
-    state = jnp.zeros((num_questions, num_active_features(config)))
-    policy = ActivePolicy(config.hidden).init(init_key, convolution, state)
+    policy = ActivePolicy(config.hidden).init(init_key, jnp.eye(2), jnp.zeros((2, num_active_features(config))))
     return ActiveState(
         policy, optax.scale_by_adam().init(policy), jnp.zeros(config.episode_length), jnp.int32(0), run_key
     )
@@ -92,11 +91,11 @@ def recommender_score(params: AgentParams, state: DialogueState, offset: Array, 
 
 def play_episode(
     policy: Any, params: AgentParams, key: Array, session: Sessions, spec: AgentSpec
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[ActiveInput, Array, Array, Array]:
     """Asks `episode_length` questions sampled from the policy.
 
     Returns:
-      (states float32 [T, Q, F], masks bool [T, Q], actions int32 [T], rewards float32 [T], alive bool [T]).
+      (inputs with leading axis T, actions int32 [T] as positions in the pool, rewards float32 [T], alive bool [T]).
     """
     agent = make_agent(spec)
     cat, protocol = params.catalogue, spec.protocol
@@ -109,18 +108,19 @@ def play_episode(
         state, offset, before = carry
         pick_key, learn_key = jax.random.split(turn_key)
         beliefs = believe(params, state.public, offset, protocol)
-        features = active_features(params, state.public, beliefs, spec.active)
-        logits = ActivePolicy(spec.active.hidden).apply(policy, params.graph.convolution, features)
-        log_prob = masked_log_softmax(logits, beliefs.can_ask)
-        action = jax.random.categorical(pick_key, log_prob).astype(jnp.int32)
-        alive = beliefs.can_ask.any()
-        asked, _ = step(state, Decision(jnp.int32(ASK), action, no_items), REWARDS["cpr"], cat, protocol)
+        seen = active_input(params, state.public, beliefs, spec.active)
+        logits = cast(Array, ActivePolicy(spec.active.hidden).apply(policy, seen.convolution, seen.state))
+        # The barrier keeps XLA:CPU from computing the inputs once per reader.
+        seen, logits = jax.lax.optimization_barrier((seen, logits))
+        action = jax.random.categorical(pick_key, masked_log_softmax(logits, seen.mask)).astype(jnp.int32)
+        alive = seen.mask.any()
+        asked, _ = step(state, Decision(jnp.int32(ASK), seen.questions[action], no_items), REWARDS["cpr"], cat, protocol)
         state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), asked, state)
         learned = agent.learn(params, learn_key, state.public, offset, None)
         offset = jnp.where(alive, learned, offset)
         after = recommender_score(params, state, offset, spec)
         reward = jnp.where(alive, gain_score(after, before), 0.0)
-        return (state, offset, after), (features, beliefs.can_ask, action, reward, alive)
+        return (state, offset, after), (seen, action, reward, alive)
 
     first = recommender_score(params, opening, offset, spec)
     keys = jax.random.split(stream(key, "episode"), spec.active.episode_length)
@@ -148,16 +148,19 @@ def active_step(
     batch = jax.tree.map(lambda x: x[index], sessions)
     keys = jax.random.split(play_key, config.batch_size)
     play = lambda k, s: play_episode(state.policy, params, k, s, spec)  # noqa: E731
-    states, masks, actions, rewards, alive = jax.vmap(play)(keys, batch)
+    seen, actions, rewards, alive = jax.vmap(play)(keys, batch)
     returns = jax.vmap(discounted_returns, (0, None))(rewards, hyper.discount)
     advantage = returns - state.baseline
     advantage = advantage / (jnp.sqrt((jnp.where(alive, advantage, 0.0) ** 2).mean()) + 1e-6)
 
     def loss_fn(policy: Any) -> tuple[Array, Array]:
-        apply = lambda x: ActivePolicy(config.hidden).apply(policy, params.graph.convolution, x)  # noqa: E731
-        log_probs = jax.vmap(jax.vmap(lambda x, m: masked_log_softmax(apply(x), m)))(states, masks)
+        def log_probs_of(one: ActiveInput) -> Array:
+            logits = cast(Array, ActivePolicy(config.hidden).apply(policy, one.convolution, one.state))
+            return masked_log_softmax(logits, one.mask)
+
+        log_probs = jax.vmap(jax.vmap(log_probs_of))(seen)
         chosen = jnp.take_along_axis(log_probs, actions[..., None], -1)[..., 0]
-        entropy = -(jnp.exp(log_probs) * jnp.where(masks, log_probs, 0.0)).sum(-1)
+        entropy = -(jnp.exp(log_probs) * jnp.where(seen.mask, log_probs, 0.0)).sum(-1)
         loss = reinforce_loss(chosen, advantage, alive).mean()
         return loss - hyper.entropy_bonus * jnp.where(alive, entropy, 0.0).mean(), entropy.mean()
 

@@ -7,7 +7,7 @@ An agent is pure: `AgentParams` in, moves out. `Session memory` is the offset of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from kgcrs.env.dialogue import SessionPublic, askable_from_counts
 from kgcrs.env.rollout import Agent, View
 from kgcrs.env.user import UserPrivate
 from kgcrs.graph.catalogue import Catalogue, count_questions
-from kgcrs.graph.uncertainty import AttributeGraph, active_state
+from kgcrs.graph.uncertainty import AttributeGraph, active_state, induced
 from kgcrs.models.policies.active import ActivePolicy
 from kgcrs.models.policies.ask_or_recommend import AskOrRecommend, cpr_state, ear_state, rich_state
 from kgcrs.models.recommenders.fm import FmTables
@@ -122,22 +122,52 @@ def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol:
     )
 
 
-def active_features(params: AgentParams, public: SessionPublic, beliefs: Beliefs, config: ActiveConfig) -> Array:
-    """Rows of the Active Sampler's state: Eq. 7 and, with `config.context`, the session; float32 [Q, F]."""
+class ActiveInput(NamedTuple):
+    """What the Active Sampler reads at one turn, for its pool of R questions.
+
+    questions: int32 [R]. convolution: float32 [R, R]. Graph among them. state: float32 [R, F]. mask: bool [R]. May be
+    asked.
+    """
+
+    questions: Array
+    convolution: Array
+    state: Array
+    mask: Array
+
+
+def active_pool_size(num_questions: int, config: ActiveConfig) -> int:
+    """R: all questions, or the `pool_size` most uncertain ones."""
+    return min(num_questions, config.pool_size)
+
+
+def active_input(params: AgentParams, public: SessionPublic, beliefs: Beliefs, config: ActiveConfig) -> ActiveInput:
+    """The pool, the graph among it, and its rows of Eq. 7; with `config.context`, the session beside them.
+
+    With more than `config.pool_size` questions the pool is those whose answer is most uncertain when candidates weigh
+    by their score.
+    """
+    num_questions, graph = beliefs.counts.shape[0], params.graph
+    uncertainty = asking.binary_entropy(beliefs.share)
+    size = active_pool_size(num_questions, config)
+    rows = None
+    if size < num_questions:
+        rows = jax.lax.top_k(jnp.where(beliefs.can_ask, uncertainty, -1.0), size)[1]
+    pick = (lambda column: column) if rows is None else (lambda column: column[rows])
     state = active_state(
-        beliefs.preference, public.asked, params.graph, gamma=config.gamma, degree_scale=config.degree_scale
+        beliefs.preference, public.asked, graph, gamma=config.gamma, degree_scale=config.degree_scale, rows=rows
     )
-    if not config.context:
-        return state
-    num_questions = state.shape[0]
-    fraction = beliefs.counts / jnp.maximum(beliefs.num_candidates, 1)
-    own = [fraction, asking.binary_entropy(fraction), beliefs.share, asking.binary_entropy(beliefs.share)]
-    liked = public.accepted.astype(jnp.float32)
-    mean_liked = (liked @ params.tables.attribute) / jnp.maximum(liked.sum(), 1)
-    left = beliefs.num_candidates / params.catalogue.num_items
-    log_left = jnp.log1p(beliefs.num_candidates.astype(jnp.float32)) / jnp.log1p(float(params.catalogue.num_items))
-    shared = jnp.concatenate([mean_liked @ params.context_map, jnp.stack([left, log_left, public.turn / 15.0])])
-    return jnp.concatenate([state, jnp.stack(own, 1), jnp.tile(shared, (num_questions, 1))], 1)
+    if config.context:
+        fraction = pick(beliefs.counts) / jnp.maximum(beliefs.num_candidates, 1)
+        own = [fraction, asking.binary_entropy(fraction), pick(beliefs.share), pick(uncertainty)]
+        liked = public.accepted.astype(jnp.float32)
+        mean_liked = (liked @ params.tables.attribute) / jnp.maximum(liked.sum(), 1)
+        left = beliefs.num_candidates / params.catalogue.num_items
+        log_left = jnp.log1p(beliefs.num_candidates.astype(jnp.float32)) / jnp.log1p(float(params.catalogue.num_items))
+        shared = jnp.concatenate([mean_liked @ params.context_map, jnp.stack([left, log_left, public.turn / 15.0])])
+        state = jnp.concatenate([state, jnp.stack(own, 1), jnp.tile(shared, (size, 1))], 1)
+    everything = jnp.arange(num_questions) if rows is None else rows
+    convolution = graph.convolution if rows is None else induced(graph.convolution, rows)
+    return ActiveInput(everything.astype(jnp.int32), jnp.asarray(convolution), state, pick(beliefs.can_ask))
 
 
 def question_scores(
@@ -146,8 +176,9 @@ def question_scores(
     """Score of every question under the rule `spec.ask`; float32 [Q]."""
     cat = params.catalogue
     if spec.ask == "active":
-        features = active_features(params, public, beliefs, spec.active)
-        return ActivePolicy(spec.active.hidden).apply(params.active, params.graph.convolution, features)
+        seen = active_input(params, public, beliefs, spec.active)
+        logits = cast(Array, ActivePolicy(spec.active.hidden).apply(params.active, seen.convolution, seen.state))
+        return jnp.full(beliefs.counts.shape, -jnp.inf).at[seen.questions].set(logits)
     if spec.ask == "weighted_entropy":
         weight = jnp.where(public.candidates, jax.nn.sigmoid(beliefs.scores), 0.0)
         return asking.weighted_entropy_scores(count_questions(cat, weight), weight.sum())
@@ -198,12 +229,17 @@ def make_agent(spec: AgentSpec) -> Agent:
     def view(params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None) -> View:
         beliefs = believe(params, public, offset, protocol)
         num_items = params.catalogue.num_items
-        top_scores, items = jax.lax.top_k(beliefs.masked, protocol.list_size)
+        # The barrier keeps XLA from merging a later slice into top_k, which would turn it into a full sort (16x).
+        top_scores, items = jax.lax.optimization_barrier(jax.lax.top_k(beliefs.masked, protocol.list_size))
         items = jnp.where(jnp.isfinite(top_scores), items, num_items).astype(jnp.int32)
         scores = question_scores(spec, params, key, public, beliefs, private)
         question = jnp.argmax(jnp.where(beliefs.can_ask, scores, -jnp.inf)).astype(jnp.int32)
-        features = policy_features(spec, public, beliefs, top_scores, question, num_items)
-        return View(question, items, beliefs.can_ask.any(), features)
+        if isinstance(spec.decide, str):
+            features = policy_features(spec, public, beliefs, top_scores, question, num_items)
+        else:
+            features = jnp.zeros(0)  # rules do not look at them
+        # Without the barrier XLA:CPU fuses these reductions into their readers and computes them once per element.
+        return jax.lax.optimization_barrier(View(question, items, beliefs.can_ask.any(), features))
 
     def decide(params: AgentParams, key: Array, public: SessionPublic, seen: View) -> Array:
         if isinstance(spec.decide, str):

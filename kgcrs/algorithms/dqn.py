@@ -146,7 +146,9 @@ def train_batch(
     def turn(carry, turn_index):  # type: ignore[no-untyped-def]
         dialogue, offset, view, net, target, opt_state, replay = carry
         play = lambda k, d, o, v: one_turn(params._replace(dqn=net), k, d, o, v)  # noqa: E731
-        dialogue, offset, view, rows, outcome = jax.vmap(play)(keys, dialogue, offset, view)
+        played = jax.vmap(play)(keys, dialogue, offset, view)
+        # Without the barrier XLA:CPU fuses the features into the scatter below and computes them once per element.
+        dialogue, offset, view, rows, outcome = jax.lax.optimization_barrier(played)
         replay = add(replay, rows, outcome.was_live)
 
         def learn_once(inner, update):  # type: ignore[no-untyped-def]

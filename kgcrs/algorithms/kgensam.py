@@ -21,7 +21,7 @@ from kgcrs.core.keys import stream
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data.schema import CrsData
 from kgcrs.env.rollout import Sessions
-from kgcrs.graph.build import friend_mean_graph, row_mean_graph, tag_mean_graph
+from kgcrs.graph.build import build_averages
 from kgcrs.graph.catalogue import Catalogue, build_catalogue, pad_rows
 from kgcrs.graph.uncertainty import AttributeGraph, build_attribute_graph
 from kgcrs.models.policies.negative import KnowledgeGraph, NegativePolicy
@@ -96,13 +96,9 @@ def train_sessions(data: CrsData) -> Sessions:
 def build_world(data: CrsData, config: KgensamConfig) -> World:
     """Device arrays for one run."""
     catalogue = build_catalogue(data, config.protocol.question)
-    train = data.pairs("train")
-    item_user = train[:, ::-1]
-    knowledge = KnowledgeGraph(
-        tag_mean_graph(data),
-        row_mean_graph(item_user, (data.num_items, data.num_users)),
-        row_mean_graph(train, (data.num_users, data.num_items)),
-    )
+    averages = build_averages(data)
+    fields = FmFields(averages.item_attribute, averages.user_friend)
+    knowledge = KnowledgeGraph(averages.item_attribute, averages.item_user, averages.user_item)
     everything = jnp.asarray(pad_rows(data.user, data.item, data.num_users, data.num_items))
     learn, select, test = build_sessions(data, config)
     children = np.asarray(catalogue.question_attr, np.float32)
@@ -110,7 +106,7 @@ def build_world(data: CrsData, config: KgensamConfig) -> World:
     ablation = config.ablation
     return World(
         catalogue=catalogue,
-        fields=FmFields(tag_mean_graph(data), friend_mean_graph(data)),
+        fields=fields,
         knowledge=knowledge,
         graph=build_attribute_graph(np.asarray(catalogue.question_item)),
         question_map=jnp.asarray(question_map),
@@ -119,11 +115,13 @@ def build_world(data: CrsData, config: KgensamConfig) -> World:
         learn=learn,
         select=select,
         test=test,
-        fm_data=build_fm_data(data, config, catalogue),
+        fm_data=build_fm_data(data, config, catalogue, fields),
     )
 
 
-def build_fm_data(data: CrsData, config: KgensamConfig, catalogue: Catalogue, *, fit_on: str = "train") -> FmData:
+def build_fm_data(
+    data: CrsData, config: KgensamConfig, catalogue: Catalogue, fields: FmFields, *, fit_on: str = "train"
+) -> FmData:
     """Pairs for fitting and validating the recommender. `fit_on="train+valid"` is the honest final refit."""
     fitted = data.session_pairs("train")
     if fit_on == "train+valid":
@@ -133,7 +131,7 @@ def build_fm_data(data: CrsData, config: KgensamConfig, catalogue: Catalogue, *,
         fitted = np.concatenate([data.session_pairs(name) for name in ("train", "valid", "test")])
     valid = data.session_pairs("valid")
     columns = [jnp.asarray(column, jnp.int32) for column in (*fitted.T, *valid.T)]
-    return FmData(*columns, catalogue, FmFields(tag_mean_graph(data), friend_mean_graph(data)))
+    return FmData(*columns, catalogue, fields)
 
 
 def build_negative_data(data: CrsData, world: World) -> NegativeData:

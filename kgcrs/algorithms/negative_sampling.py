@@ -136,7 +136,8 @@ def draw_feedback(
         negative, negative_mask = pool.item[picks], jnp.isfinite(best)
     refused = public.rejected_items
     real = refused < cat.num_items
-    recency = jnp.where(real, jnp.arange(refused.shape[0]), -1)
+    # Floats, because on CPU top_k of integers is a full sort.
+    recency = jnp.where(real, jnp.arange(refused.shape[0], dtype=jnp.float32), -1.0)
     latest, where = jax.lax.top_k(recency, min(config.num_refused, refused.shape[0]))
     return Feedback(
         positive=positives,

@@ -27,6 +27,7 @@ class UpdateHyper(NamedTuple):
     lr: float | Array
     item_weight: float | Array
     attribute_weight: float | Array
+    margin: float | Array
     l2: float | Array
 
 
@@ -49,7 +50,7 @@ class Feedback(NamedTuple):
 
 def update_hyper(config: UpdateConfig) -> UpdateHyper:
     """The default lane: the config's own numbers."""
-    return UpdateHyper(config.lr, config.item_weight, config.attribute_weight, config.l2)
+    return UpdateHyper(config.lr, config.item_weight, config.attribute_weight, config.margin, config.l2)
 
 
 def pair_mean(values: Array, left: Array, right: Array) -> Array:
@@ -73,7 +74,7 @@ def feedback_loss(offset: Array, user: Array, feedback: Feedback, tables: FmTabl
     score = lambda ids: tables.item[jnp.minimum(ids, num_items - 1)] @ query  # noqa: E731
     items = bpr_item_loss(score(feedback.positive)[:, None], score(feedback.negative)[None, :])
     yes, no = tables.attribute[feedback.accepted_ids] @ u, tables.attribute[feedback.rejected_ids] @ u
-    attributes = bpr_attribute_loss(yes[:, None], no[None, :])
+    attributes = bpr_attribute_loss(yes[:, None], no[None, :] + hyper.margin)
     num_rejected = (feedback.rejected_ids >= 0).sum()
     return (
         hyper.item_weight * pair_mean(items, feedback.positive_mask, feedback.negative_mask)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from kgcrs.algorithms.active_sampling import num_active_features
+from kgcrs.algorithms.active_sampling import init_active
 from kgcrs.algorithms.agent import AgentParams, AgentSpec, num_policy_features
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.core.checkpoint import Checkpoints
@@ -18,7 +18,6 @@ from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data import load
 from kgcrs.data.schema import CrsData
-from kgcrs.models.policies.active import ActivePolicy
 from kgcrs.models.policies.ask_or_recommend import AskOrRecommend
 from kgcrs.models.policies.negative import NegativePolicy
 from kgcrs.models.recommenders.fm import FmTables
@@ -60,12 +59,11 @@ def parts_template(world: World, config: KgensamConfig) -> AgentParts:
         jnp.zeros((cat.num_attributes, dim)),
     )
     questions = cat.num_questions
-    features = jnp.zeros((questions, num_active_features(config.active)))
     width = num_policy_features(agent_spec(config), questions)
     return AgentParts(
         tables,
         NegativePolicy(config.negative.hidden).init(key, tables, world.knowledge),
-        ActivePolicy(config.active.hidden).init(key, world.graph.convolution, features),
+        init_active(key, config.active).policy,
         AskOrRecommend(config.dqn.hidden).init(key, jnp.zeros(width)),
     )
 

@@ -60,26 +60,26 @@ class FmConfig:
     """User vector = own vector + mean vector of her friends in the graph. False gives the published model."""
     optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
     """Released code: SGD or Adagrad; chosen here by time to validation AUC (docs/speed.md)."""
-    lr: float = 5e-3
+    lr: float = 1e-3
     """Learning rate. Released code: .01 (SGD), .02 (Adagrad)."""
     l2: float = 1e-5
     """Weight of the squared norms of the embeddings in a pair (lambda of Eq. 5). Released code: .001-.002."""
     attribute_weight: float = 1.0
     """Weight of the attribute loss (Eq. 6) beside the item loss (Eq. 5)."""
-    dropout: float = 0.2
+    dropout: float = 0.5
     """Dropout on the products of Eq. 3 while training. Released code: .5."""
-    popular_negatives: float = 0.0
+    popular_negatives: float = 1.0
     """Share of first negatives drawn from items with training interactions instead of all items.
     Items nobody trained on are then pushed down less: over a third of the targets are such items."""
     init_scale: float = 0.1
     """Standard deviation of initial embeddings. Released code: .01."""
-    batch_size: int = 2048
+    batch_size: int = 512
     """Training tuples per step. Released code: 64."""
-    max_epochs: int = 120
+    max_epochs: int = 60
     """Upper limit of passes over the training interactions. Released code: 250."""
-    eval_every: int = 4
+    eval_every: int = 3
     """Epochs between validations."""
-    patience: int = 5
+    patience: int = 4
     """Validations without a better AUC before training stops."""
     fit_on: Literal["train", "train+valid"] = "train"
     """Interactions the final recommender is fitted on. `train+valid` repeats the chosen number of epochs."""
@@ -105,12 +105,14 @@ class UpdateConfig:
     negative sampling), or the trained Negative Sampler."""
     num_steps: int = 4
     """Gradient steps after each answer (n_upd). Released code: 4 on LastFM."""
-    lr: float = 0.3
+    lr: float = 0.1
     """Step size on the session's own user vector."""
     item_weight: float = 1.0
     """Weight of the pairs (training item of the user, negative item)."""
-    attribute_weight: float = 1.0
+    attribute_weight: float = 10.0
     """Weight of the pairs (accepted attribute, rejected attribute)."""
+    margin: float = 5.0
+    """Logits by which an accepted attribute is made to outrank a rejected one before their loss flattens."""
     l2: float = 0.01
     """Pull of the session's user vector back to the trained one."""
     num_negatives: int = 32
@@ -144,6 +146,9 @@ class ActiveConfig:
     """Width of the graph convolution. Released code: 8."""
     context: bool = True
     """Add the session to the five state features: how many candidates are left and which share has the attribute."""
+    pool_size: int = 128
+    """Questions considered at a turn: all, or the most uncertain ones where there are more. Paper: all, and it suggests
+    a smaller pool for data with many attributes."""
     degree_scale: Literal["clip", "log"] = "log"
     """Eq. 9 clips at 20 links, which nearly every attribute has; `log` spreads the degrees."""
     gamma: int = 20
@@ -169,7 +174,7 @@ class ActiveConfig:
 
     def validate(self) -> None:
         """Raises KgcrsError on sizes that cannot train."""
-        for name in ("hidden", "batch_size", "num_updates", "episode_length"):
+        for name in ("hidden", "pool_size", "batch_size", "num_updates", "episode_length"):
             _require(getattr(self, name) >= 1, f"active.{name}", getattr(self, name), "it must be at least 1")
         _require(self.episode_length <= 14, "active.episode_length", self.episode_length, "a session has 14 actions")
         _require(0 <= self.discount <= 1, "active.discount", self.discount, "it must lie in [0, 1]")
@@ -225,7 +230,7 @@ class DqnConfig:
     """Transitions kept. Paper (as CPR): 50,000."""
     batch_size: int = 512
     """Transitions per gradient step. Paper (as CPR): 128."""
-    episodes: int = 40_960
+    episodes: int = 20_480
     """Simulated sessions. Released code: 50,000."""
     sessions_per_batch: int = 256
     """Sessions played side by side."""
@@ -233,7 +238,7 @@ class DqnConfig:
     """Gradient steps after each turn of the side-by-side sessions."""
     epsilon_end: float = 0.05
     """Exploration rate after the first fifth of training; it starts at 1 and falls linearly."""
-    eval_every: int = 20
+    eval_every: int = 10
     """Batches of sessions between validations."""
     rl_split: Literal["valid_half", "train"] = "valid_half"
     """Sessions the policy learns from: one half of the validation pairs, the other half selects it; or training pairs,

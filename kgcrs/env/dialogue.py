@@ -97,8 +97,10 @@ def reset(key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, p
     return DialogueState(public, private, jnp.array(False), jnp.array(False))
 
 
-def open_session(user: Array, attribute: Array, catalogue: Catalogue, protocol: ProtocolConfig) -> SessionPublic:
-    """What an agent sees once the user has named `attribute` (int32 []); a simulated or a human user alike."""
+def open_session(
+    user: Array, attribute: Array, catalogue: Catalogue, protocol: ProtocolConfig
+) -> SessionPublic:
+    """What an agent sees once a user, simulated or human, has named `attribute` (int32 [])."""
     accepted = jnp.zeros(catalogue.num_attributes, bool).at[attribute].set(True)
     candidates = catalogue.attr_item[attribute]
     if protocol.mask_history:
@@ -147,16 +149,22 @@ def _append(slots: Array, values: Array, keep: Array) -> Array:
 
 
 def apply_answer(
-    public: SessionPublic, question: Array, yes: Array, no: Array, catalogue: Catalogue, protocol: ProtocolConfig
+    public: SessionPublic,
+    question: Array,
+    yes: Array,
+    no: Array,
+    catalogue: Catalogue,
+    protocol: ProtocolConfig,
 ) -> SessionPublic:
-    """What an answer changes: attributes, candidates and the pool of questions, but not the clock (`end_turn`).
+    """What an answer changes: attributes, candidates, pool of questions, but not the clock (`end_turn`).
 
     Args:
       question: int32 []. The question that was put.
       yes, no: bool [A] each. Attributes the answer confirms and denies; an answer without any `yes` is a no.
 
     Returns:
-      SessionPublic. Candidates keep the confirmed attributes; a no removes candidates under `prune_on_reject` only.
+      SessionPublic. Candidates keep the confirmed attributes; a no removes candidates only under
+      `prune_on_reject`.
     """
     accepted = yes.any()
     if protocol.question == "binary":

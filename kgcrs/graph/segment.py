@@ -41,7 +41,9 @@ class SparseGraph(NamedTuple):
     backward: Csr
 
 
-def build_csr(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int], data: np.ndarray | None = None) -> Csr:
+def build_csr(
+    rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int], data: np.ndarray | None = None
+) -> Csr:
     """Sorts an edge list into a `Csr` on the host.
 
     Args:
@@ -92,8 +94,12 @@ def spmm(matrix: Csr, x: Array) -> Array:
 @spmm.def_vmap
 def _spmm_batched(size: int, batched: list, matrix: Csr, x: Array) -> tuple[Array, bool]:
     if any(jax.tree.leaves(batched[0])):
-        x = x if batched[1] else jnp.broadcast_to(x, (size, *x.shape))
-        return lax.map(lambda pair: spmm(*pair), (matrix, x)), True
+        per_lane = jax.tree.map(
+            lambda leaf, is_batched: leaf if is_batched else jnp.broadcast_to(leaf, (size, *leaf.shape)),
+            (matrix, x),
+            tuple(batched),
+        )
+        return lax.map(lambda pair: spmm(*pair), per_lane), True
     lanes, rows, width = x.shape
     folded = spmm(matrix, jnp.moveaxis(x, 0, 1).reshape(rows, lanes * width))
     return jnp.moveaxis(folded.reshape(-1, lanes, width), 1, 0), True

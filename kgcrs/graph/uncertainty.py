@@ -12,11 +12,20 @@ import numpy as np
 import scipy.sparse as sp
 from jax import Array
 
-from kgcrs.graph.segment import SparseGraph, build_sparse_graph, propagate
 
 EPS = 1e-6
 DENSE_NODES = 512
 """Up to this many nodes the attribute graph is a dense matrix."""
+
+
+class NearestLinks(NamedTuple):
+    """A sparse square matrix with the same number of entries in each row.
+
+    index: int32 [A, K]. Columns. weight: float32 [A, K]. Values, 0 where a row has fewer links.
+    """
+
+    index: Array
+    weight: Array
 
 
 class AttributeGraph(NamedTuple):
@@ -26,20 +35,31 @@ class AttributeGraph(NamedTuple):
     convolution: [A, A]. D^-1/2 (W / max W + I) D^-1/2, the operator of the graph convolution.
     degree: float32 [A]. Items of each attribute.
 
-    Either matrix is a dense float32 array or, for many attributes, a `SparseGraph` of the 32 strongest links a node.
+    Either matrix is a dense float32 array or, for many attributes, `NearestLinks` with the strongest links a node.
     """
 
-    neighbour_mean: Array | SparseGraph
-    convolution: Array | SparseGraph
+    neighbour_mean: Array | NearestLinks
+    convolution: Array | NearestLinks
     degree: Array
 
 
-def mix(operator: Array | SparseGraph, x: Array) -> Array:
-    """Matrix [A, A] times features float32 [A, F] -> float32 [A, F], dense or sparse."""
-    return propagate(operator, x) if isinstance(operator, SparseGraph) else operator @ x
+def mix(operator: Array | NearestLinks, x: Array, rows: Array | None = None) -> Array:
+    """Matrix [A, A] (or the given rows int32 [R] of it) times features float32 [A, F] -> float32 [R, F]."""
+    if isinstance(operator, NearestLinks):
+        index, weight = (operator.index, operator.weight) if rows is None else (operator.index[rows], operator.weight[rows])
+        return (weight[..., None] * x[index]).sum(-2)
+    return (operator if rows is None else operator[rows]) @ x
 
 
-def build_attribute_graph(member: np.ndarray, *, keep: int = 32) -> AttributeGraph:
+def induced(operator: Array | NearestLinks, rows: Array) -> Array:
+    """The matrix among the nodes `rows` int32 [R] alone (the induced subgraph); float32 [R, R]."""
+    if isinstance(operator, NearestLinks):
+        same = operator.index[rows][:, :, None] == rows[None, None, :]  # [R, K, R]
+        return jnp.where(same, operator.weight[rows][:, :, None], 0.0).sum(1)
+    return operator[rows][:, rows]
+
+
+def build_attribute_graph(member: np.ndarray, *, keep: int = 8) -> AttributeGraph:
     """Builds the graph on the host.
 
     Reading: the paper leaves the adjacency between attributes undefined (the graph's edges join items and
@@ -68,21 +88,28 @@ def build_attribute_graph(member: np.ndarray, *, keep: int = 32) -> AttributeGra
 
 
 def _strongest(weight: sp.csr_matrix, keep: int) -> sp.csr_matrix:
+    """The `keep` largest entries of each row, ties by column."""
     rows, cols = [], []
     for row in range(weight.shape[0]):
         start, stop = weight.indptr[row], weight.indptr[row + 1]
         order = np.argsort(-weight.data[start:stop], kind="stable")[:keep]
         cols.append(weight.indices[start:stop][order])
         rows.append(np.full(order.size, row))
-    mask = sp.csr_matrix((np.ones(sum(map(len, rows)), np.float32), (np.concatenate(rows), np.concatenate(cols))), weight.shape)
-    return weight.multiply(mask.maximum(mask.T)).tocsr()
+    where = (np.concatenate(rows), np.concatenate(cols))
+    mask = sp.csr_matrix((np.ones(where[0].size, np.float32), where), weight.shape)
+    return weight.multiply(mask).tocsr()
 
 
-def _operator(matrix: sp.spmatrix) -> Array | SparseGraph:
+def _operator(matrix: sp.spmatrix) -> Array | NearestLinks:
     if matrix.shape[0] <= DENSE_NODES:
         return jnp.asarray(matrix.toarray(), jnp.float32)
-    coo = matrix.tocoo()
-    return build_sparse_graph(coo.row, coo.col, coo.shape, coo.data)
+    csr = matrix.tocsr()
+    width = int(np.diff(csr.indptr).max(initial=1))
+    index, weight = np.zeros((csr.shape[0], width), np.int32), np.zeros((csr.shape[0], width), np.float32)
+    row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
+    slot = np.arange(csr.nnz) - csr.indptr[row]
+    index[row, slot], weight[row, slot] = csr.indices, csr.data
+    return NearestLinks(jnp.asarray(index), jnp.asarray(weight))
 
 
 def entropy_feature(probability: Array) -> Array:
@@ -125,7 +152,9 @@ def degree_feature(degree: Array, gamma: float = 20.0, scale: str = "clip") -> A
     return jnp.minimum(degree / gamma, 1.0)
 
 
-def divergence_feature(probability: Array, neighbour_mean: Array | SparseGraph) -> Array:
+def divergence_feature(
+    probability: Array, neighbour_mean: Array | NearestLinks, rows: Array | None = None
+) -> Array:
     """Mean symmetric Kullback-Leibler divergence between an attribute's preference and its neighbours'.
 
     Source: KGenSam Eq. 10
@@ -133,15 +162,18 @@ def divergence_feature(probability: Array, neighbour_mean: Array | SparseGraph) 
     weighted means of y, ln y, ln(1 - y) and the entropy over neighbours.
 
     Args:
-      probability: float32 [A]. neighbour_mean: operator of `AttributeGraph`.
+      probability: float32 [A]. neighbour_mean: operator of `AttributeGraph`. rows: int32 [R], or None for all.
 
     Returns:
-      float32 [A]. Nats, >= 0 up to rounding; 0 for a node without neighbours.
+      float32 [R]. Nats, >= 0 up to rounding; 0 for a node without neighbours.
     """
     y = jnp.clip(probability, EPS, 1 - EPS)
     log_yes, log_no = jnp.log(y), jnp.log1p(-y)
     negative_entropy = y * log_yes + (1 - y) * log_no
-    means = mix(neighbour_mean, jnp.stack([jnp.ones_like(y), y, log_yes, log_no, negative_entropy], 1))
+    columns = jnp.stack([jnp.ones_like(y), y, log_yes, log_no, negative_entropy], 1)
+    means = mix(neighbour_mean, columns, rows)
+    if rows is not None:
+        y, log_yes, log_no, negative_entropy = y[rows], log_yes[rows], log_no[rows], negative_entropy[rows]
     total, mean_y, mean_yes, mean_no, mean_negative_entropy = means.T
     forward = total * negative_entropy - y * mean_yes - (1 - y) * mean_no
     backward = mean_negative_entropy - mean_y * log_yes - (total - mean_y) * log_no
@@ -149,7 +181,13 @@ def divergence_feature(probability: Array, neighbour_mean: Array | SparseGraph) 
 
 
 def active_state(
-    probability: Array, asked: Array, graph: AttributeGraph, *, gamma: float = 20.0, degree_scale: str = "clip"
+    probability: Array,
+    asked: Array,
+    graph: AttributeGraph,
+    *,
+    gamma: float = 20.0,
+    degree_scale: str = "clip",
+    rows: Array | None = None,
 ) -> Array:
     """State of the Active Sampler, one row per attribute.
 
@@ -158,15 +196,16 @@ def active_state(
     operator of the graph convolution that reads these rows.
 
     Args:
-      probability: float32 [A]. asked: bool [A].
+      probability: float32 [A]. asked: bool [A]. rows: int32 [R], the attributes wanted, or None for all.
 
     Returns:
-      float32 [A, 4]: entropy, degree, divergence, asked.
+      float32 [R, 4]: entropy, degree, divergence, asked.
     """
+    pick = (lambda column: column) if rows is None else (lambda column: column[rows])
     columns = (
-        entropy_feature(probability),
-        degree_feature(graph.degree, gamma, degree_scale),
-        divergence_feature(probability, graph.neighbour_mean),
-        asked.astype(jnp.float32),
+        entropy_feature(pick(probability)),
+        pick(degree_feature(graph.degree, gamma, degree_scale)),
+        divergence_feature(probability, graph.neighbour_mean, rows),
+        pick(asked).astype(jnp.float32),
     )
     return jnp.stack(columns, 1)

@@ -1,7 +1,8 @@
 """The simulated conversation once more, in plain Python: slow, and written from the rules' text alone.
 
-`test_dialogue.py` replays the same decisions here and in the compiled environment. Sets and lists, one session,
-no masks and no padding: a misreading would have to be made twice in very different code to go unnoticed.
+`test_dialogue.py` replays the same decisions here and in the compiled environment. Sets and lists, one
+session, no masks and no padding: a misreading would have to be made twice, in very different code, to go
+unnoticed.
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +46,9 @@ class Conversation:
         self.asked = set() if self.rules.enumerated else {self.opening}
         self.history, self.won, self.rank = [1], False, 0
         self.candidates = {
-            i for i, has in enumerate(self.rules.attributes) if self.opening in has and i not in self.hidden_items
+            i
+            for i, has in enumerate(self.rules.attributes)
+            if self.opening in has and i not in self.hidden_items
         }
 
     @property

@@ -50,7 +50,19 @@ def test_candidate_count_can_be_read_back(count):
 
 @pytest.mark.parametrize(
     ("count", "bucket"),
-    [(0, 0), (10, 0), (11, 1), (50, 1), (51, 2), (100, 2), (200, 3), (300, 4), (500, 5), (1000, 6), (1001, 7)],
+    [
+        (0, 0),
+        (10, 0),
+        (11, 1),
+        (50, 1),
+        (51, 2),
+        (100, 2),
+        (200, 3),
+        (300, 4),
+        (500, 5),
+        (1000, 6),
+        (1001, 7),
+    ],
 )
 def test_ear_state_has_one_bucket_for_the_candidate_count(count, bucket):
     entropy, preference = jnp.array([0.1, 0.2, 0.3]), jnp.array([0.4, 0.5, 0.6])

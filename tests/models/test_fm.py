@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kgcrs.core.settings import FmConfig
 from kgcrs.core.trees import tree_hash
-from kgcrs.graph.build import row_mean_graph
+from kgcrs.graph.segment import build_sparse_graph
 from kgcrs.models.recommenders.fm import (
     FmFields,
     fm_attribute_score,
@@ -28,8 +28,14 @@ def draw(seed, num_liked=5, width=4):
     return vectors[0], vectors[2:], rng.random(num_liked) < 0.5, vectors[1]
 
 
+def mean_graph(edges, shape):
+    """Averages over each row's neighbours, as `kgcrs.graph.build` makes them from a data set."""
+    degree = np.bincount(edges[:, 0], minlength=shape[0])
+    return build_sparse_graph(edges[:, 0], edges[:, 1], shape, 1.0 / degree[edges[:, 0]])
+
+
 def fields():
-    return FmFields(row_mean_graph(EDGES, (4, 3)), row_mean_graph(FRIENDS, (4, 4)))
+    return FmFields(mean_graph(EDGES, (4, 3)), mean_graph(FRIENDS, (4, 4)))
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -94,12 +100,15 @@ def test_initial_tables_follow_the_config():
     assert shapes == want
     assert all(value.dtype == jnp.float32 for value in params.values())
     assert float(params["item"].std()) == pytest.approx(0.3, rel=0.1)  # s.e. of 800 draws: 2.5 %
-    published = init_fm(
-        jax.random.key(1), 40, 50, 6, FmConfig(dim=16, init_scale=0.3, item_tags=False, user_friends=False)
-    )
-    assert set(published) == {"user", "item", "attribute"}
-    for name, table in published.items():  # the flags change only what they name
-        assert tree_hash(table) == tree_hash(params[name])
+
+
+@pytest.mark.parametrize("flag", ["item_tags", "user_friends"])
+def test_a_flag_changes_only_the_table_it_names(flag):
+    full = init_fm(jax.random.key(1), 7, 9, 4, FmConfig(dim=3))
+    without = init_fm(jax.random.key(1), 7, 9, 4, FmConfig(dim=3, **{flag: False}))
+    assert set(full) - set(without) == {"tag" if flag == "item_tags" else "friend"}
+    for name in ("user", "item", "attribute"):
+        assert tree_hash(without[name]) == tree_hash(full[name])
 
 
 def test_tables_add_the_means_of_the_graph():

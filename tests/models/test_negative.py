@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgcrs.graph.build import row_mean_graph
+from kgcrs.graph.segment import build_sparse_graph
 from kgcrs.models.policies.negative import KnowledgeGraph, NegativePolicy
 from kgcrs.models.recommenders.fm import FmTables
 
@@ -12,16 +12,23 @@ ITEM_ATTR = np.array([[0, 0], [0, 1], [1, 1], [2, 3], [4, 2]])  # item 3 has no 
 TRAIN = np.array([[0, 0], [0, 2], [1, 2], [2, 4]])  # items 1 and 3 have no listener
 
 
-def graph():
-    return KnowledgeGraph(
-        row_mean_graph(ITEM_ATTR, (I, A)), row_mean_graph(TRAIN[:, ::-1], (I, U)), row_mean_graph(TRAIN, (U, I))
-    )
-
-
 def dense(edges, shape):
     matrix = np.zeros(shape, np.float32)
     matrix[edges[:, 0], edges[:, 1]] = 1.0
     return matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+
+
+def sparse(edges, shape):
+    rows, cols = np.nonzero(dense(edges, shape))
+    return build_sparse_graph(rows, cols, shape, dense(edges, shape)[rows, cols])
+
+
+def graph():
+    return KnowledgeGraph(
+        item_attribute=sparse(ITEM_ATTR, (I, A)),
+        item_user=sparse(TRAIN[:, ::-1], (I, U)),
+        user_item=sparse(TRAIN, (U, I)),
+    )
 
 
 @pytest.fixture(scope="module")

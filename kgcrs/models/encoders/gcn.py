@@ -6,8 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from kgcrs.graph.segment import SparseGraph
-from kgcrs.graph.uncertainty import mix
+from kgcrs.graph.uncertainty import NearestLinks, mix
 
 
 class GraphConvolution(nn.Module):
@@ -23,7 +22,7 @@ class GraphConvolution(nn.Module):
     self_path: bool = True
 
     @nn.compact
-    def __call__(self, operator: Array | SparseGraph, x: Array) -> Array:
+    def __call__(self, operator: Array | NearestLinks, x: Array) -> Array:
         """operator [N, N], x float32 [N, F] -> float32 [N, features]."""
         hidden = nn.Dense(self.features, name="neighbour")(mix(operator, x))
         if self.self_path:

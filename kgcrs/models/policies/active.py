@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from kgcrs.graph.segment import SparseGraph
+from kgcrs.graph.uncertainty import NearestLinks
 from kgcrs.models.encoders.gcn import GraphConvolution
 
 
@@ -17,7 +17,7 @@ class ActivePolicy(nn.Module):
     hidden: int
 
     @nn.compact
-    def __call__(self, convolution: Array | SparseGraph, state: Array) -> Array:
+    def __call__(self, convolution: Array | NearestLinks, state: Array) -> Array:
         """convolution [Q, Q], state float32 [Q, F] -> logits float32 [Q], unmasked."""
         h = GraphConvolution(self.hidden, name="graph")(convolution, state)
         return nn.Dense(1, name="score")(jnp.concatenate([h, state], -1))[:, 0]

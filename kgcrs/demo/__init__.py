@@ -1,0 +1,1 @@
+"""Talking with a trained agent: the pure session, its reasons, and a terminal around them."""

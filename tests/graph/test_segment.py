@@ -1,0 +1,145 @@
+"""Sparse products: value, first and second derivative, batching, and which kernel the CPU gets."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from kgcrs.graph.segment import (
+    SparseGraph,
+    _scatter_product,
+    build_csr,
+    build_sparse_graph,
+    propagate,
+    spmm,
+)
+from tests.worlds import quick_jit
+
+ROWS, COLS, WIDTH, LANES = 7, 5, 3, 4
+NATIVE = "cpu_csr_sparse_dense"
+on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the native CSR kernel is a CPU kernel")
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    return sp.random(ROWS, COLS, density=0.4, random_state=3, dtype=np.float32).tocoo()
+
+
+@pytest.fixture(scope="module")
+def graph(matrix):
+    shuffled = np.random.default_rng(0).permutation(matrix.nnz)
+    return build_sparse_graph(matrix.row[shuffled], matrix.col[shuffled], matrix.shape, matrix.data[shuffled])
+
+
+def dense(*shape, seed=1):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def close(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-5)
+
+
+def cube(graph, x):
+    """A scalar whose first and second derivatives both depend on x."""
+    return (propagate(graph, x) ** 3).sum()
+
+
+def gradient_of_cube(m, x):
+    return m.T @ (3 * (m @ x) ** 2)
+
+
+def test_csr_is_sorted_whatever_the_order_of_edges(matrix, graph):
+    reference = matrix.tocsr()
+    reference.sort_indices()
+    assert np.array_equal(graph.forward.indptr, reference.indptr)
+    assert np.array_equal(graph.forward.cols, reference.indices)
+    assert np.array_equal(graph.forward.data, reference.data)
+    assert np.array_equal(graph.forward.rows, np.repeat(np.arange(ROWS), np.diff(reference.indptr)))
+    assert np.array_equal(build_csr(matrix.row, matrix.col, matrix.shape).data, np.ones(matrix.nnz))
+
+
+@pytest.mark.parametrize("rows, cols", [([0, 7], [0, 0]), ([0, 0], [5, 0]), ([-1], [0]), ([0], [-1])])
+def test_an_index_outside_the_shape_is_refused(rows, cols):
+    with pytest.raises(ValueError, match="outside the shape"):
+        build_csr(np.array(rows), np.array(cols), (ROWS, COLS))
+
+
+@pytest.mark.parametrize("product", [spmm, quick_jit(spmm), _scatter_product])
+def test_products_equal_scipy(matrix, graph, product):
+    """Both forms: the CPU's, and the scatter that accelerators get."""
+    x = dense(COLS, WIDTH)
+    close(product(graph.forward, x), matrix @ np.asarray(x))
+    close(product(graph.backward, dense(ROWS, 2)), matrix.T @ np.asarray(dense(ROWS, 2)))
+
+
+def test_derivatives_equal_scipy(matrix, graph):
+    x, direction = dense(COLS, WIDTH), dense(COLS, WIDTH, seed=2)
+    m, v = matrix.toarray(), np.asarray(direction)
+    close(propagate(graph, x), m @ np.asarray(x))
+    slope = jax.grad(cube, argnums=1)
+    close(quick_jit(slope)(graph, x), gradient_of_cube(m, np.asarray(x)))
+    # Second derivative along a direction: m.T @ (6 (m x) (m v)).
+    second = quick_jit(jax.grad(lambda x: (slope(graph, x) * direction).sum()))(x)
+    close(second, m.T @ (6 * (m @ np.asarray(x)) * (m @ v)))
+
+
+def test_a_batch_is_a_stack_of_single_products(matrix, graph):
+    x, m = dense(LANES, COLS, WIDTH), matrix.toarray()
+    close(jax.vmap(spmm, (None, 0))(graph.forward, x), np.stack([m @ np.asarray(lane) for lane in x]))
+    other_axis = jax.vmap(spmm, (None, 1), 1)(graph.forward, x.transpose(1, 0, 2))
+    close(other_axis, np.einsum("mn,lnd->mld", m, x))
+    slopes = quick_jit(jax.vmap(jax.grad(cube, argnums=1), (None, 0)))(graph, x)
+    close(slopes, np.stack([gradient_of_cube(m, np.asarray(lane)) for lane in x]))
+    twice = jax.vmap(jax.vmap(spmm, (None, 0)), (None, 0))(graph.forward, x[None])
+    close(twice[0], np.einsum("mn,lnd->lmd", m, x))
+
+
+def test_matrices_may_be_batched_too(matrix, graph):
+    """Whole matrices per lane, or only their values; the vectors batched or shared."""
+    x, scale = dense(LANES, COLS, WIDTH), jnp.arange(1.0, LANES + 1)
+    expected = np.einsum("l,mn,lnd->lmd", scale, matrix.toarray(), x)
+    scaled = scale[:, None] * graph.forward.data
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * LANES), graph.forward)._replace(data=scaled)
+    close(jax.vmap(spmm)(stacked, x), expected)
+    close(jax.vmap(spmm, (0, None))(stacked, x[0])[1], expected[0] * 2)
+    values_only = jax.vmap(lambda data, lane: spmm(graph.forward._replace(data=data), lane))
+    close(values_only(scaled, x), expected)
+
+
+def test_a_relation_without_edges_gives_zeros():
+    """Some data sets have no friends."""
+    empty = build_sparse_graph(np.zeros(0, int), np.zeros(0, int), (ROWS, COLS))
+    x = dense(LANES, COLS, WIDTH)
+    assert not jax.vmap(propagate, (None, 0))(empty, x).any()
+    assert not jax.grad(cube, argnums=1)(empty, x[0]).any()
+
+
+@on_cpu
+@pytest.mark.parametrize(
+    "program",
+    [
+        propagate,
+        jax.vmap(propagate, (None, 0)),
+        jax.grad(cube, argnums=1),
+        jax.vmap(jax.grad(cube, argnums=1), (None, 0)),
+    ],
+    ids=["value", "batched", "gradient", "batched gradient"],
+)
+def test_the_cpu_gets_its_native_kernel(graph, program, request):
+    """A scatter runs serially on a CPU; losing the native kernel would only show as slowness."""
+    x = dense(LANES, COLS, WIDTH) if "batched" in request.node.callspec.id else dense(COLS, WIDTH)
+    text = jax.jit(program).lower(graph, x).compile().as_text()
+    targets = re.findall(r'custom_call_target="(\w+)"', text)
+    assert targets and all(target.startswith(NATIVE) for target in targets)
+    assert not re.search(r"\bscatter\(", text)
+
+
+def test_the_transpose_of_a_transpose_is_the_graph(graph):
+    back = SparseGraph(graph.backward, graph.forward)
+    x = dense(COLS, WIDTH)
+    # <A x, y> = <x, A' y>
+    y = dense(ROWS, WIDTH)
+    close((propagate(graph, x) * y).sum(), (x * propagate(back, y)).sum())
