@@ -142,6 +142,10 @@ def dqn_stage(
     settings = spec.dqn
     key = stream(jax.random.key(config.seed), name)
     hyper = dqn.dqn_hyper(settings, named_rewards(settings.reward))
+    if settings.select_sessions:
+        # Evenly spread: sessions lie in user order.
+        spread = max(1, select.user.shape[0] // settings.select_sessions)
+        select = jax.tree.map(lambda x: x[::spread][: settings.select_sessions], select)
     chunk = min(settings.eval_every, dqn.num_batches(settings))
 
     def init() -> DqnProgress:

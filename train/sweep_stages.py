@@ -1,7 +1,8 @@
-"""KGenSam's four stages as `Trainer`s: what a sweep trains, with which data, and the number its lanes are ranked by.
+"""KGenSam's four stages as `Trainer`s: what a sweep trains, with which data, and what ranks its lanes.
 
-Every trainer reports a metric `score`, higher is better: validation item AUC so far (fm), reward of the picks above a
-uniform sampler's (negative), reward per episode (active), selection score so far (dqn). None looks at test sessions.
+Every trainer reports a metric `score`, higher is better: validation item AUC so far (fm), reward of the picks
+above a uniform sampler's (negative), reward per episode (active), selection score so far (dqn). None looks at
+test sessions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from kgcrs.algorithms import active_sampling, dqn, fit_fm, negative_sampling
 from kgcrs.algorithms.agent import AgentParams, AgentSpec
 from kgcrs.algorithms.fit_fm import FmData
 from kgcrs.algorithms.negative_sampling import NegativeData
-from kgcrs.algorithms.sweep import Trainer, count_numbers
+from kgcrs.algorithms.sweep import Trainer, count_numbers, hyper_names
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import FmConfig, KgensamConfig, NegativeConfig
 from kgcrs.env.rewards import named_rewards
@@ -77,7 +78,8 @@ def fm_trainer(config: FmConfig) -> Trainer:
         advance=advance,
         finished=lambda state: state.bad >= config.patience,
         num_chunks=-(-config.max_epochs // config.eval_every),
-        size=lambda state, data: count_numbers(state.params),
+        # Validation, most of the work on a small world, scores 64 tuples against their negatives at a time.
+        size=lambda state, data: count_numbers(state.params) + 64 * fit_fm.NUM_EVAL_NEGATIVES,
     )
 
 
@@ -87,7 +89,9 @@ def negative_trainer(config: NegativeConfig, pool_size: int) -> Trainer:
 
     def advance(hyper: Any, state: Any, data: SamplerData) -> tuple[Any, dict[str, Array]]:
         def one(current: Any, _: None) -> tuple[Any, dict[str, Array]]:
-            return negative_sampling.negative_step(hyper, current, data.pairs, config=config, pool_size=pool_size)
+            return negative_sampling.negative_step(
+                hyper, current, data.pairs, config=config, pool_size=pool_size
+            )
 
         state, metrics = jax.lax.scan(one, state, None, length=chunk)
         means = jax.tree.map(jnp.mean, metrics)
@@ -107,10 +111,6 @@ def active_trainer(spec: AgentSpec) -> Trainer:
     config = spec.active
     chunk = min(SAMPLER_CHUNK, config.num_updates)
 
-    def init(key: Array, data: ActiveData) -> Any:
-        graph = data.params.graph.convolution
-        return active_sampling.init_active(key, data.params.catalogue.num_questions, config, graph)
-
     def advance(hyper: Any, state: Any, data: ActiveData) -> tuple[Any, dict[str, Array]]:
         def one(current: Any, _: None) -> tuple[Any, dict[str, Array]]:
             return active_sampling.active_step(hyper, current, data.params, data.sessions, spec=spec)
@@ -120,7 +120,7 @@ def active_trainer(spec: AgentSpec) -> Trainer:
         return state, {**means, "score": means["reward"]}
 
     return Trainer(
-        init=init,
+        init=lambda key, data: active_sampling.init_active(key, config),
         advance=advance,
         finished=lambda state: jnp.array(False),
         num_chunks=-(-config.num_updates // chunk),
@@ -141,9 +141,8 @@ def dqn_trainer(spec: AgentSpec) -> Trainer:
         return DqnLane(progress, stream(key, "select"))
 
     def advance(hyper: Any, state: DqnLane, data: DqnData) -> tuple[DqnLane, dict[str, Array]]:
-        progress, metrics = _dqn_advance(
-            state.progress, hyper, data.params, data.learn, data.select, state.select_key, spec=spec, num=chunk
-        )
+        sessions = (data.learn, data.select, state.select_key)
+        progress, metrics = _dqn_advance(state.progress, hyper, data.params, *sessions, spec=spec, num=chunk)
         return state._replace(progress=progress), {**metrics, "score": progress.best_score}
 
     return Trainer(
@@ -155,6 +154,12 @@ def dqn_trainer(spec: AgentSpec) -> Trainer:
     )
 
 
+def spread(sessions: Sessions, num: int) -> Sessions:
+    """`num` sessions spread evenly over all (they lie in user order), or all for 0, as in `dqn_stage`."""
+    stride = max(1, sessions.user.shape[0] // num) if num else 1
+    return jax.tree.map(lambda x: x[::stride][: num or None], sessions)
+
+
 def default_hyper(stage: str, config: KgensamConfig) -> Any:
     """The stage's `Hyper` with the numbers of `config`: what stays when a field is not swept."""
     if stage == "fm":
@@ -164,6 +169,11 @@ def default_hyper(stage: str, config: KgensamConfig) -> Any:
     if stage == "active":
         return active_sampling.active_hyper(config.active)
     return dqn.dqn_hyper(config.dqn, named_rewards(config.dqn.reward))
+
+
+def hyper_fields(stage: str, hyper: Any) -> list[str]:
+    """What `--grid` may name, e.g. `fm.lr`."""
+    return [f"{stage}.{name}" for name in hyper_names(hyper)]
 
 
 def make_trainer(stage: str, config: KgensamConfig, spec: AgentSpec, pool_size: int) -> Trainer:
@@ -184,8 +194,8 @@ def lane_results(stage: str, curves: dict[str, np.ndarray], ran: np.ndarray) -> 
       curves: float [C, L] per metric, NaN where a lane did not run. ran: int [L]. Chunks each lane ran.
 
     Returns:
-      float64 [L] per name. A sampler's score is its mean over the last quarter of training (one chunk is noisy); the
-      other stages keep their best checkpoint, and `SR@15` and `AT` of dqn are that checkpoint's.
+      float64 [L] per name. A sampler's score is its mean over the last quarter of training (one chunk is
+      noisy); the other stages keep their best checkpoint, and `SR@15` and `AT` of dqn are that checkpoint's.
     """
     names = {"fm": ("score", "epoch"), "dqn": ("score", "SR@15", "AT")}.get(stage, ("score",))
     results = {name: np.full(len(ran), np.nan) for name in names}

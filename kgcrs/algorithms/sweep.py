@@ -1,15 +1,16 @@
 """Sweeps: a grid of hyper-parameters times seeds as one batched pytree, trained by one compiled program.
 
-A `Hyper` NamedTuple of numbers is one lane; the same NamedTuple whose numbers carry a leading axis [L] is L lanes.
-Lanes run side by side (`vmap`) or one after another inside the program (`map`). Two cores are already full with one
-lane of a real data set, so side by side pays only on an accelerator or when a lane works on very little.
+A `Hyper` NamedTuple of numbers is one lane; the same NamedTuple whose numbers carry a leading axis [L] is L
+lanes. Lanes run side by side (`vmap`) or one after another inside the program (`map`). Two cores are already
+full with one lane of a real data set, so side by side pays only on an accelerator or when a lane does little.
 
     hypers = grid(FmHyper(...), {"lr": (1e-3, 2e-3), "l2": (0.0, 1e-4)})
     lanes = with_seeds(hypers, keys)
     states, curves = jax.jit(partial(sweep, partial(train, trainer=trainer), mode="map"))(lanes, data)
 
-Lane i under `map` is bit for bit the run of its numbers alone, however many lanes there are and wherever others stop
-early. Under `vmap` sums are taken in another order: equal within 1e-4 relative as long as no sampled action flips.
+Lane i under `map` is bit for bit the run of its numbers alone, however many lanes there are and wherever
+others stop early. Under `vmap` sums are taken in another order: equal within 1e-4 relative until a sampled
+action flips.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ H = TypeVar("H")
 Mode = Literal["vmap", "map", "auto"]
 
 VMAP_BELOW = 10_000
-"""On a CPU, lanes run side by side when a step of one lane works on fewer numbers than this (docs/speed.md)."""
+"""On a CPU, lanes run side by side when a step of one lane works on fewer numbers (docs/speed.md)."""
 
 
 class Trainer(NamedTuple):
-    """A whole training as pure functions, cut into chunks of equal length so that a long one can be saved in between.
+    """A whole training as pure functions, cut into equal chunks so that a long one can be saved in between.
 
     init: (key, data) -> state.
     advance: (hyper, state, data) -> (state, metrics). One chunk; metrics are a dict of float32 [].
     finished: state -> bool []. True when the training has stopped early.
     num_chunks: chunks at most.
-    size: (state, data) -> int. Numbers a step works on (parameters, or simulated sessions times items); shapes only.
+    size: (state, data) -> int. Numbers a step works on: parameters, or sessions times items. Shapes only.
     """
 
     init: Callable[[Array, Any], Any]
@@ -135,11 +136,12 @@ def choose_mode(mode: Mode, size: int | None = None, platform: str | None = None
     Raises:
       KgcrsError: another word.
 
-    >>> choose_mode("auto", 1_000, "cpu"), choose_mode("auto", 1_000_000, "cpu"), choose_mode("auto", None, "gpu")
-    ('vmap', 'map', 'vmap')
+    >>> [choose_mode("auto", *case) for case in ((1_000, "cpu"), (10**6, "cpu"), (None, "gpu"))]
+    ['vmap', 'map', 'vmap']
     """
     if mode not in ("vmap", "map", "auto"):
-        raise KgcrsError(f"mode is {mode!r}, but it must be vmap, map or auto.{closest(str(mode), ('vmap', 'map', 'auto'))}")
+        near = closest(str(mode), ("vmap", "map", "auto"))
+        raise KgcrsError(f"mode is {mode!r}, but it must be vmap, map or auto.{near}")
     if mode != "auto":
         return mode
     small = size is not None and size < VMAP_BELOW
@@ -154,8 +156,8 @@ def sweep(
     Args:
       fn: pure function of one lane, for example `train` or one of its chunks.
       lanes: arguments with a leading axis [L], for example (hypers, keys).
-      *shared: arguments that all lanes share, for example the data. Pass data here instead of closing over it: a
-        closed-over array becomes a constant that the compiler folds.
+      *shared: arguments that all lanes share, for example the data. Pass data here instead of closing over
+        it: a closed-over array becomes a constant that the compiler folds.
       mode: see `choose_mode`. size: for `auto`.
 
     Returns:
@@ -174,7 +176,7 @@ def count_numbers(tree: Any) -> int:
 def advance_lane(hyper: Any, state: Any, data: Any, *, trainer: Trainer) -> tuple[Any, dict[str, Array]]:
     """One chunk of one lane; a finished lane stays as it is, and its metrics are NaN.
 
-    Under `map` a finished lane costs nothing. Under `vmap` it is computed along and masked, with the same result.
+    Under `map` a finished lane costs nothing; under `vmap` it is computed along and masked: the same result.
     """
 
     def go(current: Any) -> tuple[Any, dict[str, Array]]:
@@ -182,7 +184,8 @@ def advance_lane(hyper: Any, state: Any, data: Any, *, trainer: Trainer) -> tupl
         return moved, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), metrics)
 
     def rest(current: Any) -> tuple[Any, dict[str, Array]]:
-        return current, jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(go, current)[1])
+        shapes = jax.eval_shape(go, current)[1]
+        return current, jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
 
     return jax.lax.cond(trainer.finished(state), rest, go, state)
 
@@ -190,8 +193,8 @@ def advance_lane(hyper: Any, state: Any, data: Any, *, trainer: Trainer) -> tupl
 def train(hyper: Any, key: Array, data: Any, *, trainer: Trainer) -> tuple[Any, dict[str, Array]]:
     """A whole training of one lane, from a key to its final state, with its early stop inside the program.
 
-    The loop is a `while_loop`. Under `map` a lane therefore ends when it is done; `vmap` turns it into a loop that
-    runs until the last lane is done and keeps the states of the others, so both give the same result.
+    The loop is a `while_loop`. Under `map` a lane therefore ends when it is done; `vmap` turns it into a loop
+    that runs until the last lane is done and keeps the states of the others: the same result.
 
     Args:
       hyper: NamedTuple of numbers. key: typed key []. data: what `trainer` reads.

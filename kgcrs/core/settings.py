@@ -240,6 +240,8 @@ class DqnConfig:
     """Exploration rate after the first fifth of training; it starts at 1 and falls linearly."""
     eval_every: int = 10
     """Batches of sessions between validations."""
+    select_sessions: int = 2048
+    """Sessions of the selection half played at each validation; 0 plays all of them."""
     rl_split: Literal["valid_half", "train"] = "valid_half"
     """Sessions the policy learns from: one half of the validation pairs, the other half selects it; or training pairs,
     which the recommender has already fitted."""

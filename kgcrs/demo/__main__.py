@@ -69,8 +69,10 @@ def _talk(args: argparse.Namespace, run_dir: Path) -> int:
 
     from kgcrs.algorithms.trained_agent import load_agent, read_config
     from kgcrs.demo.chat import Chat
+    from kgcrs.demo.keeping import Keeper
     from kgcrs.demo.lookup import noun_of
     from kgcrs.demo.phrases import find_user, is_visitor
+    from kgcrs.demo.reading import load_transcript
     from kgcrs.demo.replay import replay
     from kgcrs.demo.terminal import Terminal
     from kgcrs.demo.transcript import names_of
@@ -82,18 +84,25 @@ def _talk(args: argparse.Namespace, run_dir: Path) -> int:
         user = None
         if args.user is not None:
             user = data.num_users if is_visitor(args.user) else find_user(args.user, data.user_names)
-        view = Terminal(names_of(data, protocol.question), noun_of(data.name), protocol.max_turns)
-        save = Path(args.save).expanduser() if args.save else None
-        chat = Chat(agent, view, seed=args.seed or 0, user=user, save=save)
+        names = names_of(data, protocol.question)
+        view = Terminal(names, noun_of(data.name), protocol.max_turns)
+        save, saved = (Path(name).expanduser() if name else None for name in (args.save, args.replay))
+        goes_on = save is not None and saved is not None and save.resolve() == saved.resolve()
+        keeper = Keeper(save, names, goes_on=goes_on)
+        chat = Chat(agent, view, seed=args.seed or 0, user=user, keeper=keeper)
+        recorded = load_transcript(saved, names, chat.name) if saved else None
         chat.warm_up()
     view.welcome(data.name, run_dir.name, data.num_items, data.num_attributes)
-    same = True
+    if keeper.file != save:
+        view.say(f"{save} holds an earlier conversation, so this one is kept as {keeper.file}.", style="dim")
+    # Outside the `try`: Ctrl-C in the middle of a replay must not save half of it over the whole.
+    if saved and recorded:
+        if not replay(chat, recorded, saved):
+            return 1
+        if chat.moments[-1].reply.kind == "end":
+            return 0
+        view.say("It was left unfinished, so we can go on from here.")
     try:
-        if args.replay:
-            same = replay(chat, Path(args.replay).expanduser())
-            if not same or chat.moments[-1].reply.kind == "end":
-                return 0 if same else 1
-            view.say("It was left unfinished, so we can go on from here.")
         chat.run()
     except KeyboardInterrupt:
         print()

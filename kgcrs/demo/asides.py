@@ -58,7 +58,7 @@ def _show_tags(chat: Chat) -> None:
     is_binary = chat.agent.config.protocol.question == "binary"
     undecided = np.asarray(public.asked) & ~accepted & ~rejected if is_binary else np.zeros(0, bool)
     for label, mask in (("you want", accepted), ("not", rejected), ("undecided", undecided)):
-        chat.view.said(label, [chat.names.attributes[place] for place in np.flatnonzero(mask)][:MOST_TAGS])
+        chat.view.said(label, [chat.names.attributes[place] for place in np.flatnonzero(mask)])
     counts = np.where(accepted | rejected, 0, has_attribute_counts(chat.params, state))
     found = lookup.most_common(counts)
     if not found:

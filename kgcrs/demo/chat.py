@@ -6,7 +6,6 @@ states that undo walks back along, and writes the file of `--save` after every a
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -17,6 +16,7 @@ from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import versions
 from kgcrs.core.trees import tree_hash
 from kgcrs.demo import asides, lookup, phrases
+from kgcrs.demo.keeping import Keeper
 from kgcrs.demo.look import shown
 from kgcrs.demo.reasons import Reply
 from kgcrs.demo.session import ChatState, Message, answer, open_chat, with_visitor
@@ -25,14 +25,10 @@ from kgcrs.demo.transcript import (
     AgentName,
     Transcript,
     Turn,
-    check_writable,
-    free_name,
     names_of,
-    save_transcript,
 )
 from kgcrs.env.dialogue import ASK
 
-DEFAULT_FILE = "conversation.json"
 LONGEST_LINE = 500
 
 
@@ -54,17 +50,15 @@ class Chat:
         *,
         seed: int,
         user: int | None = None,
-        save: Path | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         """Prepares a conversation; nothing is shown yet.
 
         Args:
-          agent: whom to talk with. view: the terminal. seed: of the first conversation; each further one adds
-            1.
-          user: who the person is; None asks. save: file that is rewritten after every answer.
-
-        Raises:
-          KgcrsError: `save` cannot be written.
+          agent: whom to talk with. view: the terminal.
+          seed: of the first conversation; each further one adds 1.
+          user: who the person is; None asks.
+          keeper: where the conversation is kept; None keeps it nowhere until she types save.
         """
         self.agent, self.view, self.seed = agent, view, seed
         self.params = with_visitor(agent.params)
@@ -75,11 +69,9 @@ class Chat:
         self.attribute = -1
         self.moments: list[Moment] = []
         self.messages: list[Message] = []
-        self.save = save
+        self.keeper = keeper or Keeper(None, self.names)
         self._suggestion: int | None = None
         self.num_ideas = 0
-        if save is not None:
-            check_writable(save)
 
     # --- steps
 
@@ -135,8 +127,8 @@ class Chat:
 
     def leave(self) -> None:
         """Says goodbye, and once more writes the file of `--save`."""
-        if self.save is not None and self.moments and self._autosave():
-            self.view.say("Saved as ", shown(str(self.save), "bold"), ".")
+        if self.moments and self._autosave():
+            self.view.say("Saved as ", shown(str(self.keeper.file), "bold"), ".")
         self.view.say("Goodbye!", style="magenta")
 
     def _hear(self, text: str) -> bool:
@@ -206,7 +198,9 @@ class Chat:
             except KgcrsError as error:
                 near = phrases.nearest(text, self.names.attributes, number=1)
                 self._suggestion = near[0] if near else None
-                more = "Say yes to take the first." if near else "Type tags to see some, or tags WORD to search."
+                more = (
+                    "Say yes to take the first." if near else "Type tags to see some, or tags WORD to search."
+                )
                 raise KgcrsError(f"{error} {more}") from None
         self.view.show(self.start(attribute))
         self._autosave()
@@ -225,9 +219,7 @@ class Chat:
             return False
         if text.casefold() not in ("again", "a", "new") and not phrases.is_yes(text):
             raise KgcrsError("This conversation is over: type again for another one, undo, save or quit.")
-        if self.save is not None:
-            self.save = free_name(self.save)
-            self.view.say("The next one will be saved as ", shown(str(self.save), "bold"), ".")
+        self.keeper.next_conversation()
         self.seed, self.user, self.moments, self.messages = self.seed + 1, self.fixed_user, [], []
         self._greet()
         return True
@@ -253,24 +245,21 @@ class Chat:
         self.view.show(self.moments[-1].reply)
         self._autosave()
 
-    # --- files
-
     def _autosave(self) -> bool:
-        if self.save is None:
+        """Rewrites the file of `--save`; a failure is told, and the conversation goes on."""
+        if self.keeper.file is None:
             return False
         try:
-            save_transcript(self.save, self.transcript(), self.names)
+            self.keeper.update(self.transcript())
         except KgcrsError as error:
             self.view.problem(str(error))
             return False
         return True
 
-    def _save_as(self, argument: str) -> None:
+    def _save_as(self, name: str) -> None:
         self.begun()
-        file = Path(argument).expanduser() if argument else self.save or free_name(Path(DEFAULT_FILE))
-        check_writable(file)
-        save_transcript(file, self.transcript(), self.names)
-        self.view.say("Saved as ", shown(str(file), "bold"), f". Replay it with --replay {file}.")
+        file = self.keeper.save_as(name, self.transcript())
+        self.view.say("Saved as ", shown(str(file), "bold"), f": replay it with --replay {file}.")
 
 
 def agent_name(agent: TrainedAgent) -> AgentName:

@@ -19,6 +19,8 @@ from kgcrs.demo.transcript import Names
 
 NARROW = 60
 """Columns below which frames and side-by-side labels are dropped."""
+MOST_NAMES = 5
+"""Tags named within a line; an answer of "none" can deny hundreds at once."""
 _BAR = 10
 
 
@@ -54,13 +56,13 @@ class Look(NamedTuple):
         filled, empty = self.glyph("█", "#") * full, self.glyph("░", ".") * (_BAR - full)
         return Text.assemble((filled, "cyan"), (empty, "dim"))
 
-    def tags(self, attributes: Iterable[int], style: str) -> Text:
-        """Names of attributes with commas between them."""
-        return listing((self.names.attributes[attribute] for attribute in attributes), style)
+    def tags(self, attributes: Sequence[int], style: str) -> Text:
+        """Names of attributes with commas between them, the first few of many."""
+        return listing([self.names.attributes[attribute] for attribute in attributes], style, most=MOST_NAMES)
 
     def items(self, items: Iterable[int], style: str = "bold") -> Text:
         """Names of items with commas between them."""
-        return listing((self.names.items[item] for item in items), style)
+        return listing([self.names.items[item] for item in items], style)
 
     def rows(self, rows: Sequence[tuple[str, Text]]) -> RenderableType:
         """Labelled lines; empty ones are left out."""
@@ -107,9 +109,15 @@ def shown(name: str, style: str = "") -> Text:
     return Text("".join(c if c.isprintable() else "?" for c in name), style)
 
 
-def listing(names: Iterable[str], style: str = "bold") -> Text:
-    """Names with commas between them."""
-    return Text(", ").join(shown(name, style) for name in names)
+def listing(names: Sequence[str], style: str = "bold", *, most: int | None = None) -> Text:
+    """Names with commas between them; with `most`, no more than that many and the number of the others.
+
+    >>> listing(["jazz", "folk", "80s"], most=2).plain
+    'jazz, folk and 1 more'
+    """
+    kept = names if most is None else names[:most]
+    text = Text(", ").join(shown(name, style) for name in kept)
+    return text.append(f" and {len(names) - len(kept):,} more") if len(kept) < len(names) else text
 
 
 def percent(share: float) -> str:

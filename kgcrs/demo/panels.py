@@ -12,8 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from kgcrs.demo.look import Look, percent, shown
-from kgcrs.demo.reasons import Choice, ItemReason, Reply
+from kgcrs.demo.reasons import Choice, ItemReason, Option, Reply
 
+_ALIKE = 0.4
+"""Cosine from which two items count as similar: below it, the nearest one is nothing like the other."""
+_WIDEST_OPTION = 24
 _ENTROPY = "Uncertainty is the entropy of my guess: 1 when I might flip a coin, 0 when I am sure."
 
 
@@ -27,12 +30,13 @@ def question_panel(look: Look, reply: Reply) -> RenderableType:
     reason = reply.question
     assert reason is not None  # noqa: S101 - a question always has its reason
     tag = shown(look.names.questions[reason.question], "bold cyan")
-    share, most = reason.having / max(reply.num_candidates, 1), "at most " if reply.options else ""
+    share, most = reason.having / max(reply.num_candidates, 1), "up to " if reply.options else ""
+    rest = "all" if reason.left_no == reply.num_candidates else f"{reason.left_no:,}"
     verb = "has" if reason.having == 1 else "have"
     guess = f" {percent(reason.chance)} that you like it, uncertainty {reason.uncertainty:.2f} of 1"
     split = (
         f" {percent(share)} {verb} it: yes leaves {most}{reason.left_yes:,} of {reply.num_candidates:,}, "
-        f"no leaves {reason.left_no:,}"
+        f"no leaves {rest}"
     )
     rows = look.rows(
         [
@@ -43,10 +47,7 @@ def question_panel(look: Look, reply: Reply) -> RenderableType:
     )
     if reply.options:
         asked = Text.assemble("Which kinds of ", tag, " fit what you have in mind?")
-        cells = [
-            Text.assemble((f"{place} ", "cyan"), shown(look.names.attributes[option.attribute]))
-            for place, option in enumerate(reply.options, 1)
-        ]
+        cells = [_option(look, place, option) for place, option in enumerate(reply.options, 1)]
         body = Group(asked, Columns(cells, padding=(0, 3)), Text(), rows)
         below = "numbers or names, none, or don't know"
     else:
@@ -59,7 +60,14 @@ def list_panel(look: Look, reply: Reply) -> RenderableType:
     """A list with a reason for each item; what all items share is said once."""
     matches = _common([reason.matches for reason in reply.items])
     lacks = _common([reason.lacks for reason in reply.items])
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), expand=True)
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        header_style="dim",
+        padding=(0, 2, 0, 0),
+        expand=True,
+    )
     table.add_column("#", justify="right", style="cyan", no_wrap=True)
     table.add_column(look.noun[0], overflow="fold", max_width=32)
     table.add_column("score", justify="right", no_wrap=True)
@@ -158,15 +166,19 @@ def _choice(choice: Choice, kind: str) -> Text:
     return Text(f"recommending is worth {recommend}, asking {ask}")
 
 
+def _option(look: Look, place: int, option: Option) -> Text:
+    name = shown(look.names.attributes[option.attribute])
+    name.truncate(_WIDEST_OPTION, overflow="ellipsis")
+    return Text.assemble((f"{place} ", "cyan"), name)
+
+
 def _values(choice: Choice) -> Text:
     if choice.ask is None or choice.recommend is None:
         return Text("A fixed rule decides when I ask and when I recommend.")
     better = "asking" if choice.ask > choice.recommend else "recommending"
     forced = "" if choice.can_ask else " But no question is left that would tell them apart, so I recommend."
-    return Text(
-        f"From here to the end I expect a reward of {choice.ask:.4f} if I ask now and of {choice.recommend:.4f} if "
-        f"I recommend: {better} promises more.{forced}"
-    )
+    both = f"{choice.ask:.4f} if I ask now and of {choice.recommend:.4f} if I recommend"
+    return Text(f"From here to the end I expect a reward of {both}: {better} promises more.{forced}")
 
 
 def _because(look: Look, reason: ItemReason, matches: tuple[int, ...], lacks: tuple[int, ...]) -> Text:
@@ -176,7 +188,7 @@ def _because(look: Look, reason: ItemReason, matches: tuple[int, ...], lacks: tu
         parts.append(Text.assemble("although ", look.tags(reason.has, "red")))
     if reason.known:
         parts.append(Text("yours already", "magenta"))
-    elif reason.similar >= 0 and reason.similarity > 0:
+    elif reason.similar >= 0 and reason.similarity >= _ALIKE:
         parts.append(Text.assemble("similar to ", look.items([reason.similar], "italic")))
     own_matches = [attribute for attribute in reason.matches if attribute not in matches]
     own_lacks = [attribute for attribute in reason.lacks if attribute not in lacks]

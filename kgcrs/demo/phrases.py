@@ -17,8 +17,8 @@ from kgcrs.demo.session import Message
 COMMANDS = {
     "help": "this overview",
     "why": "the agent's reasons in full",
-    "tags": "popular tags, or what was said so far (tags jazz: tags with 'jazz' in the name)",
-    "idea": "an artist to think of, with its tags (idea NAME: look one up)",
+    "tags": "popular tags and what you said so far (tags jazz: search)",
+    "idea": "something to think of, with its tags (idea NAME: look one up)",
     "undo": "take the last answer back, as often as you like (undo 3)",
     "save": "keep the conversation (save FILE)",
     "quit": "leave",
@@ -120,7 +120,8 @@ def nearest(text: str, names: Sequence[str], number: int = 3) -> list[int]:
     # The best guess may be far off; further ones only help when they are close.
     alike = difflib.get_close_matches(wanted, list(folded), n=1)
     alike += difflib.get_close_matches(wanted, list(folded), n=number, cutoff=0.8)
-    within = sorted((name for name in folded if len(wanted) >= 3 and wanted in name), key=len)
+    within = [name for name in folded if len(wanted) >= 3 and wanted in name]
+    within.sort(key=lambda name: (len(name), folded[name]))
     return [folded[name] for name in dict.fromkeys([*alike[:1], *within, *alike])][:number]
 
 
@@ -165,9 +166,8 @@ def _listed_items(text: str, listed: list[int], item_names: Sequence[str]) -> tu
         return (listed[find_name(text, [item_names[item] for item in listed], "name in the list")],)
     except KgcrsError:
         near = closest(_normal(text), ["yes", "no", "none of them"])
-        raise KgcrsError(
-            f"I did not catch {quoted(text)}: type the numbers you like (1 to {len(listed)}), yes or no.{near}"
-        ) from None
+        ways = f"type the numbers you like (1 to {len(listed)}), yes or no"
+        raise KgcrsError(f"I did not catch {quoted(text)}: {ways}.{near}") from None
 
 
 def _named_tags(

@@ -8,26 +8,25 @@ from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import versions
 from kgcrs.demo.chat import Chat
 from kgcrs.demo.look import shown
-from kgcrs.demo.reading import load_transcript
 from kgcrs.demo.reasons import Reply
 from kgcrs.demo.session import Message
-from kgcrs.demo.transcript import Names, compare
+from kgcrs.demo.transcript import Names, Transcript, compare
 
 
-def replay(chat: Chat, file: Path) -> bool:
+def replay(chat: Chat, saved: Transcript, file: Path) -> bool:
     """Gives the saved answers to the agent, shows the conversation and compares every reply with the saved
     one.
 
     Args:
       chat: a fresh chat; afterwards it stands where the saved conversation stopped.
+      saved: what was read from `file`.
 
     Returns:
       True when every move is the one that was saved; otherwise the replay stops at the first that is not.
 
     Raises:
-      KgcrsError: the file is missing, damaged, or belongs to another run.
+      KgcrsError: an answer does not fit the move it is given to.
     """
-    saved = load_transcript(file, chat.names, chat.name)
     view, names = chat.view, chat.names
     chat.seed, chat.user = saved.seed, saved.user
     view.say("Replaying ", shown(str(file), "bold"), f", seed {saved.seed}.")

@@ -104,8 +104,8 @@ def open_chat(
     num_users, num_attributes = params.tables.user.shape[0], params.catalogue.num_attributes
     if make_agent(spec).sees_target:
         raise KgcrsError(
-            "This agent looks at the hidden target (ablation.ask=oracle or ablation.leak_target_pool), which a "
-            "person does not reveal: choose a run without that ablation."
+            "This agent looks at the hidden target (ablation.ask=oracle or ablation.leak_target_pool), which "
+            "a person does not reveal: choose a run without that ablation."
         )
     if not 0 <= user < num_users:
         raise KgcrsError(f"There is no user {user}: use a number from 0 to {num_users - 1}.")

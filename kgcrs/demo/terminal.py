@@ -123,11 +123,8 @@ class Terminal:
 
     def idea(self, item: str, tags: Sequence[str], *, is_secret: bool) -> None:
         """Prints an item with its tags; `is_secret` for one to think of."""
-        more = f" and {len(tags) - _MOST_TAGS:,} more" if len(tags) > _MOST_TAGS else ""
         told = (
-            Text.assemble(", tagged ", listing(tags[:_MOST_TAGS], "green"), more)
-            if tags
-            else ", without any tag"
+            Text.assemble(", tagged ", listing(tags, "green", most=_MOST_TAGS)) if tags else ", without tags"
         )
         lead, rest = ("Think of ", ". I do not peek.") if is_secret else ("", ".")
         self.say(lead, shown(item, "bold"), told, rest)
@@ -135,7 +132,7 @@ class Terminal:
     def said(self, label: str, names: Sequence[str]) -> None:
         """Prints a line of what was said so far; nothing without names."""
         if names:
-            self.say((f"{label}: ", "dim"), listing(names))
+            self.say((f"{label}: ", "dim"), listing(names, most=_MOST_TAGS))
 
     # --- pictures
 

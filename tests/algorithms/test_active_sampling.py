@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import jax
@@ -13,8 +14,7 @@ from kgcrs.algorithms.active_sampling import (
     play_episode,
     recommender_score,
 )
-from kgcrs.algorithms.agent import active_features, believe
-from kgcrs.core.settings import ActiveConfig
+from kgcrs.algorithms.agent import active_input, active_pool_size, believe, question_scores
 from kgcrs.core.trees import assert_finite, tree_hash
 from kgcrs.data.schema import CrsData, no_edges
 from kgcrs.models.policies.active import ActivePolicy, masked_log_softmax
@@ -45,9 +45,15 @@ def opened(key, sessions):
 
 
 @partial(quick_jit, static_argnames="spec")
-def episodes(policy, params, key, sessions, spec):
+def _episodes(policy, params, key, sessions, spec):
     keys = jax.random.split(key, sessions.user.shape[0])
     return jax.vmap(lambda k, s: play_episode(policy, params, k, s, spec))(keys, sessions)
+
+
+def play(policy, here, key, sessions):
+    """NumPy states [N, T, Q, F], masks [N, T, Q], actions, rewards and alive [N, T]."""
+    seen, actions, rewards, alive = _episodes(policy, here.params, key, sessions, here.spec)
+    return tuple(map(np.asarray, (seen.state, seen.mask, actions, rewards, alive)))
 
 
 update = quick_jit(active_step, static_argnames="spec")
@@ -86,32 +92,56 @@ def test_recommender_score_equals_its_python_twin(reward):
         assert float(got[row]) == pytest.approx(want, abs=1e-5)
 
 
-def test_features_are_the_state_of_the_paper_and_the_session():
+def first_turn(here):
+    state = take(opened(jax.random.key(0), take(SESSIONS, jnp.arange(2))), 0)
+    return state, believe(here.params, state.public, jnp.zeros(DIM), here.protocol)
+
+
+def test_inputs_are_the_state_of_the_paper_and_the_session():
     here = world()
-    state = jax.tree.map(lambda x: x[0], opened(jax.random.key(0), take(SESSIONS, jnp.arange(2))))
-    beliefs = believe(here.params, state.public, jnp.zeros(DIM), here.protocol)
-    rows = active_features(here.params, state.public, beliefs, here.spec.active)
+    state, beliefs = first_turn(here)
+    seen = active_input(here.params, state.public, beliefs, here.spec.active)
     questions = here.world.catalogue.num_questions
+    rows = np.asarray(seen.state)
     assert rows.shape == (questions, num_active_features(here.spec.active)) == (questions, 19)
-    plain = ActiveConfig(context=False)
-    published = active_features(here.params, state.public, beliefs, plain)
+    plain = replace(here.spec.active, context=False)
+    published = active_input(here.params, state.public, beliefs, plain).state
     assert published.shape == (questions, num_active_features(plain)) == (questions, 4)
     np.testing.assert_array_equal(rows[:, :4], published)  # the context is only added
     np.testing.assert_array_equal(rows[:, 3], state.public.asked)
     candidates = np.asarray(state.public.candidates)
-    share = DATA.item_attr_dense()[candidates].mean(0)
-    np.testing.assert_allclose(rows[:, 4], share, atol=1e-5)
+    np.testing.assert_allclose(rows[:, 4], DATA.item_attr_dense()[candidates].mean(0), atol=1e-5)
     assert np.ptp(rows[:, 8:], axis=0).max() == 0.0  # what all questions of a session share
     assert np.isfinite(rows).all()
+    np.testing.assert_array_equal(seen.questions, np.arange(questions))
+    np.testing.assert_array_equal(seen.convolution, here.params.graph.convolution)
+    np.testing.assert_array_equal(seen.mask, beliefs.can_ask)
+
+
+def test_a_small_pool_holds_the_most_uncertain_questions():
+    here = world()
+    state, beliefs = first_turn(here)
+    small = replace(here.spec.active, pool_size=5)
+    assert active_pool_size(14, small) == 5 and active_pool_size(3, small) == 3
+    everything, seen = (
+        active_input(here.params, state.public, beliefs, c) for c in (here.spec.active, small)
+    )
+    picked = np.asarray(seen.questions)
+    uncertainty = np.where(beliefs.can_ask, np.asarray(everything.state)[:, 7], -1)
+    assert set(picked) == set(np.argsort(-uncertainty, kind="stable")[:5])
+    for name in ("state", "mask"):
+        np.testing.assert_allclose(getattr(seen, name), getattr(everything, name)[picked], atol=1e-6)
+    np.testing.assert_allclose(seen.convolution, everything.convolution[np.ix_(picked, picked)], atol=1e-6)
+    spec = here.spec._replace(ask="active", active=small)
+    scores = question_scores(spec, here.params, jax.random.key(0), state.public, beliefs, None)
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), np.sort(picked))
 
 
 def test_an_episode_asks_what_may_be_asked_and_its_gains_telescope():
     here = world("cand_gain", prune=True)
     policy = here.params.active
-    states, masks, actions, rewards, alive = map(
-        np.asarray,
-        episodes(policy, here.params, jax.random.key(3), take(SESSIONS, jnp.arange(16)), here.spec),
-    )
+    batch = take(SESSIONS, jnp.arange(16))
+    states, masks, actions, rewards, alive = play(policy, here, jax.random.key(3), batch)
     questions = here.world.catalogue.num_questions
     assert states.shape == (16, 4, questions, 19) and masks.shape == (16, 4, questions)
     assert actions.shape == rewards.shape == alive.shape == (16, 4)
@@ -136,16 +166,14 @@ def test_actions_follow_the_policy():
     here = world(episode_length=1)
     one = take(SESSIONS, jnp.zeros(4000, jnp.int32))
     # One opening for all: the same key gives the same opening, so only the action stream may differ.
-    states, masks, actions, _, _ = episodes(
-        here.params.active, here.params, jax.random.key(4), one, here.spec
-    )
-    opening = np.asarray(states[:, 0, :, 3]).argmax(1)
+    states, masks, actions, _, _ = play(here.params.active, here, jax.random.key(4), one)
+    opening = states[:, 0, :, 3].argmax(1)
     rows = np.flatnonzero(opening == opening[0])
     logits = ActivePolicy(here.spec.active.hidden).apply(
         here.params.active, here.params.graph.convolution, states[rows[0], 0]
     )
     prob = np.exp(masked_log_softmax(logits, masks[rows[0], 0]))
-    share = np.bincount(np.asarray(actions)[rows, 0], minlength=len(prob)) / len(rows)
+    share = np.bincount(actions[rows, 0], minlength=len(prob)) / len(rows)
     assert (share[prob == 0] == 0).all()
     assert (np.abs(share - prob) <= 4.5 * np.sqrt(prob * (1 - prob) / len(rows)) + 1e-6).all()
 
@@ -153,21 +181,13 @@ def test_actions_follow_the_policy():
 def test_answers_teach_the_recommender_inside_an_episode():
     still, learning = world("attr_auc"), world("attr_auc", negatives="random")
     batch = take(SESSIONS, jnp.arange(16))
-    runs = [
-        episodes(here.params.active, here.params, jax.random.key(3), batch, here.spec)
-        for here in (still, learning)
-    ]
+    runs = [play(here.params.active, here, jax.random.key(3), batch) for here in (still, learning)]
     np.testing.assert_array_equal(runs[0][0][:, 0], runs[1][0][:, 0])  # the first state precedes any update
-    assert np.abs(np.asarray(runs[0][3] - runs[1][3])).max() > 1e-3
+    assert np.abs(runs[0][3] - runs[1][3]).max() > 1e-3
 
 
 def fresh(here, seed=5):
-    return init_active(
-        jax.random.key(seed),
-        here.world.catalogue.num_questions,
-        here.spec.active,
-        here.world.graph.convolution,
-    )
+    return init_active(jax.random.key(seed), here.spec.active)
 
 
 def test_a_step_trains_the_policy_and_nothing_else():
@@ -241,16 +261,14 @@ def test_the_better_of_two_questions_wins():
     )
     here = setting(data, config)
     sessions = plain_sessions(data.pairs("valid"))
-    hyper = active_hyper(here.spec.active)._replace(lr=0.03, entropy_bonus=0.0)
+    hyper = active_hyper(here.spec.active)._replace(lr=0.05, entropy_bonus=0.0)
     start = fresh(here)
-    state, metrics = update_many(hyper, start, here.params, sessions, spec=here.spec, num=100)
+    state, metrics = update_many(hyper, start, here.params, sessions, spec=here.spec, num=60)
 
     many = take(sessions, jnp.arange(400) % sessions.user.shape[0])
     chance = {}
     for name, policy in (("before", start.policy), ("after", state.policy)):
-        _, masks, actions, rewards, alive = map(
-            np.asarray, episodes(policy, here.params, jax.random.key(6), many, here.spec)
-        )
+        _, masks, actions, rewards, alive = play(policy, here, jax.random.key(6), many)
         # After the opening "all" both questions are open: 1 bit against log2(16/15). After "half" none is.
         np.testing.assert_array_equal(masks[alive], [[False, True, True]] * alive.sum())
         half = actions[alive] == 1
@@ -273,6 +291,7 @@ def test_training_earns_more_on_a_synthetic_world():
     assert entropy[-1] < entropy[0]
 
 
+@pytest.mark.slow
 def test_entropy_bonus_keeps_the_policy_open():
     here = world("cand_gain")
     ends = {}
@@ -281,3 +300,18 @@ def test_entropy_bonus_keeps_the_policy_open():
         _, metrics = update_many(hyper, fresh(here), here.params, SESSIONS, spec=here.spec, num=40)
         ends[bonus] = float(metrics["entropy"][-5:].mean())
     assert ends[5.0] > ends[0.0] + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(
+    strict=True, reason="play_episode goes on asking when the protocol is shorter than the episode"
+)
+def test_an_episode_ends_with_the_conversation():
+    config = configure(
+        protocol={"max_turns": 3},
+        update={"negatives": "none"},
+        active={"reward": "cand_gain", "episode_length": 4, "batch_size": 16},
+    )
+    here = setting(DATA, config)
+    *_, alive = play(here.params.active, here, jax.random.key(3), take(SESSIONS, jnp.arange(4)))
+    assert not alive[:, 2:].any()  # two actions are all that three turns leave to the agent

@@ -179,7 +179,7 @@ def test_a_batch_of_sessions_fills_the_buffer_with_what_happened(played):
     success = round(float(metrics["success"]) * 6)
     if success < 6:
         assert size > 6
-    # The CPR state is readable: history first; a transition starts where nothing has happened at its turn yet.
+    # The CPR state is readable: history first; nothing has happened yet at the turn where a row starts.
     turn = (rows.state[:, : here.protocol.max_turns] != 0).sum(1)
     assert set(turn) <= set(range(1, actions + 1))
     live = ~rows.done

@@ -22,13 +22,14 @@ from kgcrs.algorithms.fit_fm import (
     init_state,
     make_optimizer,
     tuple_loss,
-    validation_auc,
+    validation_scores,
 )
 from kgcrs.algorithms.kgensam import build_world
 from kgcrs.core.settings import FmConfig, KgensamConfig
 from kgcrs.core.trees import assert_finite, tree_hash
 from kgcrs.data.synthetic import synthetic_world
 from kgcrs.models.recommenders.fm import FmTables, fm_tables
+from tests.worlds import quick_jit
 
 WORLD = synthetic_world(num_users=40, num_items=150, num_attributes=12)
 CONFIG = FmConfig(dim=8, batch_size=128, max_epochs=4, lr=0.02, eval_every=1)
@@ -39,9 +40,9 @@ DATA = build_world(WORLD, KgensamConfig()).fm_data
 HAS = WORLD.item_attr_dense()
 SEEN = np.zeros((40, 150), bool)
 SEEN[tuple(WORLD.pairs("train").T)] = True
-draw = jax.jit(lambda k, u, i, h: draw_tuple(k, u, i, DATA, h))
-epoch = jax.jit(fit_epoch, static_argnames="config")
-auc = jax.jit(validation_auc, static_argnames="num_tuples")
+draw = quick_jit(lambda k, u, i, h: draw_tuple(k, u, i, DATA, h))
+epoch = quick_jit(fit_epoch, static_argnames="config")
+validate = quick_jit(validation_scores, static_argnames="num_tuples")
 
 
 def random_tables(seed=0, dim=8):
@@ -209,24 +210,40 @@ def test_fitting_lowers_the_loss_and_ranks_validation_items(fitted):
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
     key = jax.random.key(9)
     fresh = fm_tables(init_state(jax.random.key(0), DATA, 40, CONFIG).params, DATA.fields)
-    before, after = (np.array(auc(key, t, DATA, 256)) for t in (fresh, fm_tables(state.params, DATA.fields)))
+    before, after = (
+        np.array(validate(key, t, DATA, 256)) for t in (fresh, fm_tables(state.params, DATA.fields))
+    )
     assert after[0] > 0.6 and after[0] > before[0] + 0.08  # items, within those that fit the conversation
     assert after[1] > 0.65 and after[1] > before[1] + 0.08  # attributes
     # Popularity does not explain it: ranking items by their training interactions does worse.
     counts = jnp.asarray(DATA.catalogue.train_count, jnp.float32)[:, None]
     popular = FmTables(jnp.ones((40, 1)), counts, jnp.zeros((12, 1)))
-    assert after[0] > float(auc(key, popular, DATA, 256)[0])
+    assert after[0] > float(validate(key, popular, DATA, 256)[0])
 
 
 def test_validation_depends_on_its_key_alone_and_is_one_half_for_equal_scores():
     flat = FmTables(jnp.zeros((40, 2)), jnp.ones((150, 2)), jnp.zeros((12, 2)))
-    item_auc, attr_auc = auc(jax.random.key(1), flat, DATA, 256)
-    assert float(item_auc) == 0.5 and float(attr_auc) == 0.5
+    item_auc, attribute_auc, hit_rate = validate(jax.random.key(1), flat, DATA, 256)
+    assert (float(item_auc), float(attribute_auc), float(hit_rate)) == (0.5, 0.5, 0.0)
     tables = random_tables()
-    assert float(auc(jax.random.key(1), tables, DATA, 256)[0]) == float(
-        auc(jax.random.key(1), tables, DATA, 256)[0]
-    )
-    assert float(auc(jax.random.key(1), tables, DATA, 256)[0]) == pytest.approx(0.5, abs=0.06)
+    once, again = (validate(jax.random.key(1), tables, DATA, 256) for _ in range(2))
+    assert list(map(float, once)) == list(map(float, again))
+    assert float(once[0]) == pytest.approx(0.5, abs=0.06)
+    assert float(once[2]) == pytest.approx(
+        0.1, abs=0.08
+    )  # a random score is in the top tenth a tenth of the time
+
+
+@pytest.mark.xfail(strict=True, reason="validation_scores draws the positive item among its own negatives")
+def test_a_perfect_recommender_has_a_validation_auc_of_one():
+    # One validation pair per user; everybody likes hers and nothing else.
+    user, rows = np.unique(np.asarray(DATA.valid_user), return_index=True)
+    item = np.asarray(DATA.valid_item)[rows]
+    data = DATA._replace(valid_user=jnp.asarray(user), valid_item=jnp.asarray(item))
+    taste = np.zeros((40, 150), np.float32)
+    taste[user, item] = 1.0
+    tables = FmTables(jnp.asarray(taste), jnp.eye(150), jnp.zeros((12, 150)))
+    assert float(validate(jax.random.key(1), tables, data, 256)[0]) == 1.0
 
 
 def test_validation_pairs_change_no_trained_weight():
@@ -249,12 +266,13 @@ def test_the_same_key_gives_the_same_fit_and_epochs_differ():
     assert float(next_loss) != float(loss)  # other tuples are drawn in the next epoch
 
 
+@pytest.mark.slow
 def test_a_lane_of_a_sweep_equals_that_run_alone():
     start = init_state(jax.random.key(0), DATA, 40, CONFIG)
     rates, drops = jnp.array([0.005, 0.02]), jnp.array([0.0, 0.3])
     grid = FmHyper(rates, jnp.zeros(2), jnp.ones(2), drops, jnp.zeros(2))
     run = partial(fit_epoch, config=CONFIG)
-    states, losses = jax.jit(jax.vmap(run, in_axes=(0, None, None)))(grid, start, DATA)
+    states, losses = quick_jit(jax.vmap(run, in_axes=(0, None, None)))(grid, start, DATA)
     for lane in range(2):
         alone, loss = epoch(jax.tree.map(lambda x, lane=lane: x[lane], grid), start, DATA, config=CONFIG)
         np.testing.assert_allclose(losses[lane], loss, rtol=1e-5)
@@ -283,21 +301,20 @@ def test_every_optimizer_steps_downhill(name):
 
 
 def test_a_chunk_keeps_the_best_parameters_and_counts_the_bad_rounds(monkeypatch):
-    # A validation that always says 0.7: the first chunk is the best, no later one beats it.
-    flat = lambda key, tables, data: (jnp.float32(0.7), jnp.float32(0.6))  # noqa: E731
-    monkeypatch.setattr(fit_fm, "validation_auc", flat)
+    # A validation that always says the same: the first chunk is the best, and no later one beats it.
+    flat = lambda key, tables, data: (jnp.float32(0.7), jnp.float32(0.6), jnp.float32(0.3))  # noqa: E731
+    monkeypatch.setattr(fit_fm, "validation_scores", flat)
+    chunk = quick_jit(fit_chunk, static_argnames=("config", "early_stop"))
     hyper, start = fm_hyper(CONFIG), init_state(jax.random.key(0), DATA, 40, CONFIG)
-    first, metrics = fit_chunk(hyper, start, DATA, config=CONFIG)
+    first, metrics = chunk(hyper, start, DATA, config=CONFIG)
     assert (int(first.epoch), int(first.best_epoch), int(first.bad)) == (1, 1, 0)
-    assert {name: round(float(value), 3) for name, value in metrics.items() if name != "loss"} == {
-        "item_auc": 0.7,
-        "attribute_auc": 0.6,
-        "best": 0.7,
-    }
+    assert float(metrics["item_auc"]) == pytest.approx(0.7)
+    assert float(metrics["attribute_auc"]) == pytest.approx(0.6)
+    assert float(metrics["best"]) == float(first.best_auc) > 0
     assert tree_hash(first.best_params) == tree_hash(first.params)
-    worse, _ = fit_chunk(hyper, first, DATA, config=CONFIG)
+    worse, _ = chunk(hyper, first, DATA, config=CONFIG)
     assert (int(worse.epoch), int(worse.best_epoch), int(worse.bad)) == (2, 1, 1)
     assert tree_hash(worse.best_params) == tree_hash(first.params) != tree_hash(worse.params)
-    newest, _ = fit_chunk(hyper, first, DATA, config=CONFIG, early_stop=False)  # a refit of known length
+    newest, _ = chunk(hyper, first, DATA, config=CONFIG, early_stop=False)  # a refit of known length
     assert tree_hash(newest.best_params) == tree_hash(newest.params) == tree_hash(worse.params)
     assert int(newest.best_epoch) == 2

@@ -19,7 +19,17 @@ from kgcrs.core.settings import NegativeConfig
 from kgcrs.core.trees import assert_finite, tree_hash
 from kgcrs.graph.neighbours import Pool
 from kgcrs.models.policies.negative import NegativePolicy
-from tests.worlds import CONFIG, DIM, configure, open_session, plain_sessions, setting, small_data, take
+from tests.worlds import (
+    CONFIG,
+    DIM,
+    configure,
+    open_session,
+    plain_sessions,
+    quick_jit,
+    setting,
+    small_data,
+    take,
+)
 
 DATA = small_data()
 HERE = setting(DATA)
@@ -51,7 +61,7 @@ def drawer(update, with_target=False):
             key, public, offset, params, update, CONFIG.negative, target=target if with_target else None
         )
 
-    return jax.jit(jax.vmap(one, (0, None, None, None, None)))
+    return quick_jit(jax.vmap(one, (0, None, None, None, None)))
 
 
 def feedback(public, *, offset=None, params=HERE.params, target=0, with_target=False, **update):
@@ -190,7 +200,7 @@ def test_pool_logits_follow_the_pool_and_run_jitted_and_vmapped():
 
 SMALL = NegativeConfig(hidden=8, batch_size=64, num_picks=4, lr=5e-3)
 NEGATIVES = build_negative_data(DATA, HERE.world)
-train = jax.jit(negative_step, static_argnames=("config", "pool_size"))
+train = quick_jit(negative_step, static_argnames=("config", "pool_size"))
 
 
 @partial(jax.jit, static_argnames=("config", "pool_size", "num"))
@@ -205,8 +215,8 @@ def start():
 
 
 def test_training_earns_more_than_a_uniform_sampler(start):
-    # Turning the last layer round makes a policy that prefers what the untrained one avoids: whichever of the two
-    # picks easy negatives has to unlearn it.
+    # Turning the last layer round makes a policy that prefers what the untrained one avoids: whichever of
+    # the two picks easy negatives has to unlearn it.
     kernel = start.policy["params"]["weight"]["kernel"]
     turned = jax.tree.map(lambda x: -x if x is kernel else x, start.policy)
     curves = []
@@ -248,7 +258,7 @@ def test_rates_change_only_what_they_name(start):
 
 
 def test_the_policy_gradient_is_not_zero(start):
-    # Regression for the no-op sampler of spec section 6: without the entropy bonus the reward alone must move it.
+    # Regression for the no-op sampler of spec section 6: the reward alone, without the bonus, must move it.
     hyper = negative_hyper(SMALL)._replace(entropy_bonus=0.0)
     state, _ = train(hyper, start, NEGATIVES, config=SMALL, pool_size=24)
     first_moment = jax.tree.leaves(state.policy_opt.mu)
@@ -265,6 +275,21 @@ def test_more_picks_than_pool_members_stays_finite(start):
     assert_finite((state.policy, state.tables, metrics), "testing")
 
 
+@pytest.mark.xfail(
+    strict=True, reason="the copy's loss counts picks that are not real: dead ends and known items"
+)
+def test_the_copy_never_pushes_down_a_training_item():
+    # As many picks as walks, so that some picks are walks which met a training item of the user.
+    config = replace(SMALL, num_picks=8, batch_size=4)
+    data = NEGATIVES._replace(user=NEGATIVES.user[1:2], item=NEGATIVES.item[1:2])
+    hyper, own = negative_hyper(config), history(int(data.user[0])) - {int(data.item[0])}
+    state = init_negative(jax.random.key(2), TABLES, data, config)
+    for _ in range(4):
+        state, _ = train(hyper, state, data, config=config, pool_size=8)
+    touched = set(np.flatnonzero(np.abs(np.asarray(state.tables_opt.mu.item)).sum(1)).tolist())
+    assert not touched & own
+
+
 def test_copy_learns_to_rank_its_positives_over_the_picks(start):
     _, metrics = train_many(negative_hyper(SMALL)._replace(lr=0.0, fm_lr=0.01), start)
     loss = np.asarray(metrics["copy_loss"])
@@ -275,15 +300,15 @@ def test_a_sweep_lane_equals_that_run_alone(start):
     hyper = negative_hyper(SMALL)
     axes = type(hyper)(*(0 if name == "lr" else None for name in hyper._fields))
     step = lambda h: negative_step(h, start, NEGATIVES, config=SMALL, pool_size=24)[0].policy  # noqa: E731
-    lanes = jax.jit(jax.vmap(step, (axes,)))(hyper._replace(lr=jnp.array([0.0, SMALL.lr])))
+    lanes = quick_jit(jax.vmap(step, (axes,)))(hyper._replace(lr=jnp.array([0.0, SMALL.lr])))
     alone, _ = train(hyper, start, NEGATIVES, config=SMALL, pool_size=24)
     names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(lanes)]
     for name, lane, frozen, moved in zip(
         names, *map(jax.tree.leaves, (lanes, start.policy, alone.policy)), strict=True
     ):
         np.testing.assert_allclose(lane[0], frozen, atol=1e-6)
-        # A constant added to all logits changes no probability: the slope of the last bias is rounding alone, which
-        # Adam rescales.
+        # A constant added to all logits changes no probability: the slope of the last bias is rounding
+        # alone, which Adam rescales.
         if name != "['params']['weight']['bias']":
             np.testing.assert_allclose(lane[1], moved, atol=1e-3, err_msg=name)
 

@@ -126,8 +126,8 @@ def test_update_raises_accepted_over_rejected_and_positives_over_negatives(seed)
         (attribute_gap, HYPER._replace(item_weight=0.0)),
         (item_gap, HYPER._replace(attribute_weight=0.0)),
     ):
-        # One step moves along a weighted mean of pair differences; a small one raises the mean margin unless the
-        # weights of the pairs differ wildly, which scores of this size do not allow.
+        # One step moves along a weighted mean of pair differences; a small one raises the mean margin unless
+        # the weights of the pairs differ wildly, which scores of this size do not allow.
         offset = np.asarray(update(jnp.zeros(D), USER, given, TABLES, hyper._replace(lr=0.02), num_steps=1))
         assert offset @ gap > 0
 

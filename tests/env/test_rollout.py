@@ -182,9 +182,9 @@ def test_only_an_oracle_is_handed_the_target():
 # What is the best possible? On the bit catalogue it is known.
 
 
-@pytest.mark.parametrize("num_bits", [8, 10])
-def test_max_entropy_with_pruning_needs_no_more_than_the_optimum(num_bits):
+def test_max_entropy_with_pruning_needs_no_more_than_the_optimum():
     """Oracle check: ceil(log2(candidates / 10)) questions and one list, for every single session."""
+    num_bits = 10
     data = synthetic_bits(num_bits)
     decide = partial(heuristics.ask_first, num_asks=14)
     config = configure(protocol={"list_size": 10, "prune_on_reject": True}, update={"negatives": "none"})
@@ -207,6 +207,7 @@ def test_without_pruning_a_rejected_question_teaches_nothing():
     assert (before[said_yes] == 2 * after[said_yes]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data, list_size", [(synthetic_bits(9), 10), (small_data(num_items=400), 3)])
 def test_random_lists_win_as_often_as_chance_says(data, list_size):
     """Fourteen lists of k random candidates hold the target with probability min(1, 14 k / candidates)."""

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcrs.graph import uncertainty
-from kgcrs.graph.segment import SparseGraph
 from kgcrs.graph.uncertainty import (
     EPS,
+    NearestLinks,
     active_state,
     build_attribute_graph,
     degree_feature,
     divergence_feature,
     entropy_feature,
+    induced,
     mix,
 )
 
@@ -42,7 +43,7 @@ def weights(table):
 
 
 def pairwise_kl(probability, mean):
-    """The matrix that the module never builds: weighted mean over neighbours of the symmetric Bernoulli KL."""
+    """Weighted mean over neighbours of the symmetric KL, through the matrix that the module avoids."""
     y = np.clip(np.asarray(probability, np.float64), EPS, 1 - EPS)
     p, q = y[:, None], y[None, :]
     forward = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
@@ -122,10 +123,16 @@ def test_sparse_attribute_graph_equals_the_dense_one(monkeypatch):
     dense = build_attribute_graph(table)
     monkeypatch.setattr(uncertainty, "DENSE_NODES", 4)
     sparse = build_attribute_graph(table, keep=12)
-    assert isinstance(sparse.convolution, SparseGraph)
+    assert isinstance(sparse.convolution, NearestLinks)
     x = jnp.asarray(np.random.default_rng(1).random((12, 3)), jnp.float32)
+    rows = jnp.array([7, 0, 3])
     for name in ("neighbour_mean", "convolution"):
-        np.testing.assert_allclose(mix(getattr(sparse, name), x), mix(getattr(dense, name), x), atol=1e-5)
+        left, right = getattr(sparse, name), getattr(dense, name)
+        np.testing.assert_allclose(mix(left, x), mix(right, x), atol=1e-5)
+        np.testing.assert_allclose(mix(left, x, rows), mix(right, x)[rows], atol=1e-5)
+        np.testing.assert_allclose(mix(right, x, rows), mix(right, x)[rows], atol=1e-5)
+        np.testing.assert_allclose(induced(left, rows), np.asarray(right)[np.ix_(rows, rows)], atol=1e-6)
+        np.testing.assert_array_equal(induced(right, rows), np.asarray(right)[np.ix_(rows, rows)])
     y = x[:, 0]
     want = active_state(y, y > 0.5, dense)
     np.testing.assert_allclose(active_state(y, y > 0.5, sparse), want, atol=2e-5)
@@ -139,11 +146,21 @@ def test_pruned_attribute_graph_keeps_the_strongest_links(monkeypatch):
     table[0, :6] = True
     table[1, :3] = table[2, 3:5] = table[3, 5] = True
     monkeypatch.setattr(uncertainty, "DENSE_NODES", 2)
-    graph = build_attribute_graph(table, keep=2)
+    graph = build_attribute_graph(table, keep=3)
     dense = np.asarray(mix(graph.neighbour_mean, jnp.eye(4)))
-    # Node 0 keeps itself and node 1; nodes 2 and 3 keep node 0, and a link kept by one end counts for both.
-    np.testing.assert_allclose(dense[0], [0, 3 / 6, 2 / 6, 1 / 6], atol=1e-6)
+    # A node is its own strongest link, so three links leave node 0 its two best neighbours.
+    np.testing.assert_allclose(dense[0], [0, 3 / 5, 2 / 5, 0], atol=1e-6)
     np.testing.assert_allclose(dense[1:, 0], 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("degree_scale", ["clip", "log"])
+def test_some_rows_of_the_state_are_those_rows(degree_scale):
+    graph, rows = build_attribute_graph(member()), jnp.array([4, 1])
+    y, asked = jnp.linspace(0.05, 0.95, A), jnp.arange(A) < 3
+    some = active_state(y, asked, graph, degree_scale=degree_scale, rows=rows)
+    np.testing.assert_allclose(
+        some, active_state(y, asked, graph, degree_scale=degree_scale)[rows], atol=1e-6
+    )
 
 
 def test_state_lists_entropy_degree_divergence_and_asked():

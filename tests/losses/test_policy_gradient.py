@@ -92,7 +92,7 @@ def test_a_good_baseline_lowers_the_variance_only():
 
 
 def test_centring_over_the_instances_that_are_averaged_is_the_released_no_op():
-    # Released sampler (spec section 6): per-instance scores minus their own mean, averaged over the instances.
+    # Released sampler (spec section 6): scores per instance minus their mean, averaged over the instances.
     scores = jax.random.normal(jax.random.key(7), (64, 20)) + 3.0
     log_prob = lambda t: jax.nn.log_softmax(t)[jnp.arange(64) % 2]  # noqa: E731
     released = lambda t: reinforce_loss(log_prob(t), (scores - scores.mean(1, keepdims=True)).mean(1)).mean()  # noqa: E731

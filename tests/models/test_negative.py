@@ -7,7 +7,7 @@ from kgcrs.graph.segment import build_sparse_graph
 from kgcrs.models.policies.negative import KnowledgeGraph, NegativePolicy
 from kgcrs.models.recommenders.fm import FmTables
 
-U, I, A, D, H = 3, 5, 4, 6, 7
+U, I, A, D, H = 3, 5, 4, 6, 7  # noqa: E741
 ITEM_ATTR = np.array([[0, 0], [0, 1], [1, 1], [2, 3], [4, 2]])  # item 3 has no attribute
 TRAIN = np.array([[0, 0], [0, 2], [1, 2], [2, 4]])  # items 1 and 3 have no listener
 

@@ -1,0 +1,64 @@
+"""Where conversations are kept: the file of `--save` and those of the `save` command. None replaces
+another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kgcrs.demo.transcript import Names, Transcript, check_writable, free_name, save_transcript
+
+DEFAULT_FILE = "conversation.json"
+
+
+class Keeper:
+    """Writes conversations to files that are free or its own.
+
+    Attributes:
+      file: rewritten after every answer; None without `--save`.
+    """
+
+    def __init__(self, file: Path | None, names: Names, *, goes_on: bool = False) -> None:
+        """Chooses the file; nothing is written yet.
+
+        Args:
+          file: of `--save`. An earlier conversation in it is left alone, and the next free name is used.
+          names: display names by id.
+          goes_on: the conversation in `file` is the one that goes on, so it may grow in place.
+
+        Raises:
+          KgcrsError: the file cannot be written, or holds something else than a conversation.
+        """
+        self._names = names
+        self._asked_for: dict[Path, Path] = {}
+        self.file = file
+        if file is not None:
+            check_writable(file)
+            self.file = file if goes_on else free_name(file)
+
+    def update(self, transcript: Transcript) -> None:
+        """Rewrites the file of `--save`, if there is one; raises KgcrsError when that fails."""
+        if self.file is not None:
+            save_transcript(self.file, transcript, self._names)
+
+    def save_as(self, name: str, transcript: Transcript) -> Path:
+        """Writes the conversation where `save NAME` asks for it, or under a free name beside an earlier one.
+
+        Returns:
+          The file written.
+
+        Raises:
+          KgcrsError: it cannot be written.
+        """
+        wanted = Path(name).expanduser() if name else self.file or Path(DEFAULT_FILE)
+        check_writable(wanted)
+        if wanted not in self._asked_for:
+            self._asked_for[wanted] = wanted if wanted == self.file else free_name(wanted)
+        file = self._asked_for[wanted]
+        save_transcript(file, transcript, self._names)
+        return file
+
+    def next_conversation(self) -> None:
+        """Begins another conversation, which is kept beside the ones so far."""
+        self._asked_for = {}
+        if self.file is not None:
+            self.file = free_name(self.file)
