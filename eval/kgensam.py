@@ -73,7 +73,9 @@ def evaluate_rows(flags: EvalConfig) -> None:
             config,
             update=replace(config.update, negatives=cast(Any, row.negatives)),
             dqn=replace(
-                config.dqn, state=cast(Any, row.state or config.dqn.state), reward=cast(Any, row.reward or config.dqn.reward)
+                config.dqn,
+                state=cast(Any, row.state or config.dqn.state),
+                reward=cast(Any, row.reward or config.dqn.reward),
             ),
             ablation=replace(config.ablation, ask=cast(Any, row.ask), **dict.fromkeys(row.leaks, True)),
         )
@@ -83,7 +85,13 @@ def evaluate_rows(flags: EvalConfig) -> None:
         """The row's own policy, trained now unless `DIR/study` holds it."""
         folder = run_dir / "study" / row_file(run_dir, row.name).stem
         final = Checkpoints(folder / "policy", config_hash=training_hash(changed))
-        stage = dqn_stage(changed, params, learning_sessions(config.dqn.rl_split, trained.world, trained.data), trained.world.select, spec)
+        stage = dqn_stage(
+            changed,
+            params,
+            learning_sessions(config.dqn.rl_split, trained.world, trained.data),
+            trained.world.select,
+            spec,
+        )
         if final.latest() is None:
             with MetricLog(_made(folder), resume=None, tensorboard=False) as log:
                 best = run_stage(stage, folder, log, training_hash(changed)).best
@@ -107,7 +115,9 @@ def evaluate_rows(flags: EvalConfig) -> None:
             contaminated = replace(config, ablation=replace(config.ablation, leak_fit_on_test=True))
             leaky_world = build_world(trained.data, contaminated)
             with MetricLog(_made(run_dir / "study" / "contaminated"), resume=None, tensorboard=False) as log:
-                tables = final_tables(contaminated, run_dir / "study" / "contaminated", trained.data, leaky_world, 120, log)
+                tables = final_tables(
+                    contaminated, run_dir / "study" / "contaminated", trained.data, leaky_world, 120, log
+                )
             params = agent_params(world, tables, config)
         if row.is_trained:
             params = params._replace(dqn=policy_of(row, changed, spec, params))
@@ -126,7 +136,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from kgcrs.core.config import load_config
 
     flags = load_config(
-        EvalConfig, sys.argv[1:] if argv is None else argv, prog="python -m eval.kgensam", description=__doc__ or ""
+        EvalConfig,
+        sys.argv[1:] if argv is None else argv,
+        prog="python -m eval.kgensam",
+        description=__doc__ or "",
     )
     evaluate_rows(flags)
     return 0

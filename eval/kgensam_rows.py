@@ -49,16 +49,37 @@ def _rules() -> list[RowPlan]:
     rule = partial(RowPlan, group="rules", kind="rule")
     return [
         rule("Recommend only", decide=heuristics.recommend_only),
-        rule("Abs Greedy", decide=heuristics.recommend_only, negatives="random", note="updates on refused lists"),
+        rule(
+            "Abs Greedy",
+            decide=heuristics.recommend_only,
+            negatives="random",
+            note="updates on refused lists",
+        ),
         *(rule(f"Ask {m}, then recommend", decide=ask(m)) for m in (2, 4, 6, 8)),
         rule("Ask 6 (weighted entropy)", ask="weighted_entropy", decide=ask(6)),
         rule("Ask 6 (random questions)", ask="random", decide=ask(6)),
         rule("Ask while", decide=heuristics.ask_while, note="asks while candidates > 10 x remaining actions"),
         rule("Ask while (weighted entropy)", ask="weighted_entropy", decide=heuristics.ask_while),
-        rule("Max Entropy", decide=heuristics.ear_max_entropy, note="EAR: recommends with probability 10 / candidates"),
-        rule("Ask 6 + KGenSam update", decide=ask(6), negatives="sampler", note="a rule with our session updates"),
+        rule(
+            "Max Entropy",
+            decide=heuristics.ear_max_entropy,
+            note="EAR: recommends with probability 10 / candidates",
+        ),
+        rule(
+            "Ask 6 + KGenSam update",
+            decide=ask(6),
+            negatives="sampler",
+            note="a rule with our session updates",
+        ),
         rule("Ask while + KGenSam update", decide=heuristics.ask_while, negatives="sampler"),
-        RowPlan("Oracle-greedy questions, ask 6", "rules", "oracle", "oracle", ask(6), note="questions see the target"),
+        RowPlan(
+            "Oracle-greedy questions, ask 6",
+            "rules",
+            "oracle",
+            "oracle",
+            ask(6),
+            note="questions see the target",
+        ),
     ]
 
 
@@ -68,7 +89,13 @@ def _learned() -> list[RowPlan]:
         row("KGenSam", "agent", ask="active", negatives="sampler"),
         row("SCPR", "ablations", ask="weighted_entropy", state="cpr", note="SCPR-style: no update, CPR state"),
         row("w/o AS", "ablations", ask="weighted_entropy", negatives="sampler"),
-        row("w/o NS", "ablations", ask="active", negatives="random", note="random negatives in the same update"),
+        row(
+            "w/o NS",
+            "ablations",
+            ask="active",
+            negatives="random",
+            note="random negatives in the same update",
+        ),
         row("w/o both", "ablations", ask="weighted_entropy", negatives="random"),
         row("KGenSam, CPR state", "ablations", ask="active", negatives="sampler", state="cpr"),
         row("KGenSam, EAR state", "ablations", ask="active", negatives="sampler", state="ear"),
@@ -80,7 +107,12 @@ def _learned() -> list[RowPlan]:
 
 
 def _matrix() -> list[RowPlan]:
-    asks = {"weighted_entropy": "weighted entropy", "active": "AS", "random": "random", "oracle": "oracle-greedy"}
+    asks = {
+        "weighted_entropy": "weighted entropy",
+        "active": "AS",
+        "random": "random",
+        "oracle": "oracle-greedy",
+    }
     updates = {"none": "no update", "random": "random negatives", "hard": "DNS, same pool", "sampler": "NS"}
     return [
         RowPlan(
@@ -126,5 +158,7 @@ def choose_rows(groups: tuple[str, ...]) -> list[RowPlan]:
     known = [*GROUPS, *(row.name for row in rows)]
     for name in groups:
         if name not in known:
-            raise KgcrsError(f"--rows {name!r} is neither a group ({', '.join(GROUPS)}) nor a row.{closest(name, known)}")
+            raise KgcrsError(
+                f"--rows {name!r} is neither a group ({', '.join(GROUPS)}) nor a row.{closest(name, known)}"
+            )
     return [row for row in rows if row.group in groups or row.name in groups]

@@ -71,9 +71,7 @@ def plot_success_curves(
                 marker=MARKERS[index % len(MARKERS)], markersize=6, markerfacecolor="white",
                 markeredgecolor=GREY, label=f"{name}, as printed  {max(points.values()):.3f}",
             )  # fmt: skip
-        axes.set(
-            title=title, xlabel="conversation turn t", ylabel="SR@t, share of sessions won", xlim=(0.7, 15.3)
-        )
+        axes.set(title=title, xlabel="conversation turn t", ylabel="SR@t, share of sessions won", xlim=(0.7, 15.3))
         axes.set_xticks(turns)
         axes.set_ylim(0.0, min(1.02, max(0.1, 1.06 * axes.dataLim.y1)))
         legend_outside(axes, "row  (SR@15)")
@@ -138,9 +136,7 @@ def plot_candidates(
                 label=name,
             )
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
-        )
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
         axes.axhline(10, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.annotate("one list (10)", (14.25, 10), color=GREY, fontsize=9, va="bottom", ha="right")
         axes.set(

@@ -96,9 +96,7 @@ def _legend() -> list[str]:
 def _table(rows: Sequence[Row]) -> list[str]:
     align = ["---"] * 3 + ["---:"] * 9 + ["---"] * 4
     lines = ["| " + " | ".join(_HEADER) + " |", "| " + " | ".join(align) + " |"]
-    return lines + [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows
-    ]
+    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows]
 
 
 def _cells(row: Row) -> list[str]:

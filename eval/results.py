@@ -27,9 +27,22 @@ from kgcrs.core.settings import KgensamConfig
 from kgcrs.metrics.compare import paired_difference
 from kgcrs.metrics.dialogue import SessionLog
 
-FIGURE_4 = ("KGenSam", "SCPR", "Abs Greedy", "Max Entropy", "Ask 6, then recommend", "Ask while", "Oracle-greedy questions, ask 6")
+FIGURE_4 = (
+    "KGenSam",
+    "SCPR",
+    "Abs Greedy",
+    "Max Entropy",
+    "Ask 6, then recommend",
+    "Ask while",
+    "Oracle-greedy questions, ask 6",
+)
 FIGURE_5 = ("KGenSam", "w/o AS", "w/o NS", "w/o both")
-REWARD_ROWS = {"KGenSam": "R_CPR", "KGenSam, reward ask_more": "R_ask_more", "KGenSam, reward rec_more": "R_rec_more", "KGenSam, reward ear": "R_EAR"}
+REWARD_ROWS = {
+    "KGenSam": "R_CPR",
+    "KGenSam, reward ask_more": "R_ask_more",
+    "KGenSam, reward rec_more": "R_rec_more",
+    "KGenSam, reward ear": "R_EAR",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,9 @@ def read_log(file: Path) -> SessionLog:
         with np.load(file, allow_pickle=False) as stored:
             return SessionLog(**{name: stored[name] for name in SessionLog._fields})
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise KgcrsError(f"'{file}' does not read as a session log ({error}): delete it and evaluate the run again.") from None
+        raise KgcrsError(
+            f"'{file}' does not read as a session log ({error}): delete it and evaluate the run again."
+        ) from None
 
 
 def setting_logs(setting: Setting) -> dict[str, tuple[RowPlan, list[int], list[SessionLog]]]:
@@ -93,7 +108,9 @@ def setting_logs(setting: Setting) -> dict[str, tuple[RowPlan, list[int], list[S
 
     found = {}
     for plan in all_rows():
-        files = [(config.seed, row_file(run, plan.name)) for run, config in zip(setting.runs, setting.configs, strict=True)]
+        files = [
+            (config.seed, row_file(run, plan.name)) for run, config in zip(setting.runs, setting.configs, strict=True)
+        ]
         there = [(seed, file) for seed, file in files if file.is_file()]
         if there:
             found[plan.name] = (plan, [seed for seed, _ in there], [read_log(file) for _, file in there])
@@ -105,7 +122,13 @@ def difference_lines(logs: dict[str, tuple[RowPlan, list[int], list[SessionLog]]
     if "KGenSam" not in logs:
         return []
     _, own_seeds, own = logs["KGenSam"]
-    lines = ["", "Paired differences, KGenSam minus row, SR@15 over the same sessions (95 % interval, users resampled):", "", "| row | difference | interval |", "|---|---|---|"]
+    lines = [
+        "",
+        "Paired differences, KGenSam minus row, SR@15 over the same sessions (95 % interval, users resampled):",
+        "",
+        "| row | difference | interval |",
+        "|---|---|---|",
+    ]
     for name, (plan, seeds, others) in logs.items():
         shared = [seed for seed in own_seeds if seed in seeds]
         if name == "KGenSam" or plan.kind == "leak study" or not shared:
@@ -134,10 +157,18 @@ def plot_setting(rows: list[Row], label: str, folder: Path, stem: str) -> list[s
         images.append(f"![{title}: {label}]({file.name})")
 
     chosen = {name: curves[name] for name in FIGURE_4 if name in curves}
-    draw("fig4", "Success rate by turn", lambda f: plot_success_curves(chosen, f, title=f"Success rate by turn, {label}"))
+    draw(
+        "fig4",
+        "Success rate by turn",
+        lambda f: plot_success_curves(chosen, f, title=f"Success rate by turn, {label}"),
+    )
     chosen = {name: curves[name] for name in FIGURE_5 if name in curves}
     if len(chosen) > 1:
-        draw("fig5", "Ablations by turn", lambda f: plot_success_curves(chosen, f, title=f"Ablations, {label}", paper=paper or None))
+        draw(
+            "fig5",
+            "Ablations by turn",
+            lambda f: plot_success_curves(chosen, f, title=f"Ablations, {label}", paper=paper or None),
+        )
     ratios = {REWARD_ROWS[str(r["row"])]: r["recommend_ratio"] for r in rows if r["row"] in REWARD_ROWS}
     if len(ratios) > 1:
         draw("fig6", "Share of recommendations by turn", lambda f: plot_recommend_ratio(ratios, f))
@@ -153,7 +184,8 @@ def provenance(setting: Setting) -> list[str]:
         about = json.loads((run / "run.json").read_text(encoding="utf-8"))
         made = json.loads((run / "versions.json").read_text(encoding="utf-8"))
         machine = made.get("machine", made.get("device", "unknown machine"))
-        lines.append(f"seed {config.seed}: {machine}, jax {made.get('jax', '?')}, commit {str(about.get('commit', 'unknown'))[:10]}")
+        commit = str(about.get("commit", "unknown"))[:10]
+        lines.append(f"seed {config.seed}: {machine}, jax {made.get('jax', '?')}, commit {commit}")
     return ["", "Runs: " + "; ".join(lines) + "."]
 
 
@@ -175,7 +207,9 @@ def write_results(runs: Sequence[Path], out: Path, *, name: str = "kgensam") -> 
         table = markdown_report(rows, title=setting.label)
         images = plot_setting(rows, setting.label, out, f"{name}-{number}")
         blocks.append("\n".join([table, *provenance(setting), *difference_lines(logs), "", *images, ""]))
-    command = f"python -m eval.results --out {out.name if out.is_absolute() else out} " + " ".join(run.name for run in runs)
+    command = f"python -m eval.results --out {out.name if out.is_absolute() else out} " + " ".join(
+        run.name for run in runs
+    )
     head = f"Made by `{command}`. Every test session is played; intervals are 95 %, users (and seeds) resampled.\n"
     files = [out / f"{name}.md", out / f"{name}.json"]
     files[0].write_text("# KGenSam: results\n\n" + head + "\n" + "\n\n".join(blocks).rstrip() + "\n", encoding="utf-8")

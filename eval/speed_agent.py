@@ -43,9 +43,7 @@ def play_compiled(
     params: AgentParams, key: Array, sessions: Sessions, *, spec: AgentSpec, block: int = 256
 ) -> SessionLog:
     """All sessions in one program."""
-    return play_sessions(
-        make_agent(spec), params, key, sessions, params.catalogue, spec.protocol, block=block
-    )
+    return play_sessions(make_agent(spec), params, key, sessions, params.catalogue, spec.protocol, block=block)
 
 
 class SessionLoop:
@@ -62,9 +60,7 @@ class SessionLoop:
             raise ValueError("the loop hands no target to its agent")
         self.params, self.protocol = params, protocol
         self._keys = wrap(turn_keys)
-        self._open = wrap(
-            lambda key, user, private, cat: reset(stream(key, "opening"), user, private, cat, protocol)
-        )
+        self._open = wrap(lambda key, user, private, cat: reset(stream(key, "opening"), user, private, cat, protocol))
         self._begin = wrap(agent.begin)
         self._view = wrap(lambda p, key, public, memory: agent.view(p, key, public, memory, None))
         self._decide = wrap(agent.decide)
@@ -90,9 +86,7 @@ class SessionLoop:
         return False, self.protocol.num_actions
 
 
-def loop_speed(
-    loop: SessionLoop, key: Array, sessions: Sessions, num: int
-) -> tuple[float, np.ndarray, np.ndarray]:
+def loop_speed(loop: SessionLoop, key: Array, sessions: Sessions, num: int) -> tuple[float, np.ndarray, np.ndarray]:
     """(seconds per session, won [num], actions [num]) of the first `num` sessions, after a warm-up."""
     rows = [jax.tree.map(lambda x, n=n: x[n], sessions) for n in range(num)]
     loop.play(key, rows[0])

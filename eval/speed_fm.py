@@ -61,9 +61,7 @@ def draw_batches(key: Array, data: FmData, config: FmConfig, num_steps: int) -> 
         pair_key, draw_key = jax.random.split(jax.random.fold_in(key, step))
         index = jax.random.randint(pair_key, (size,), 0, data.train_user.shape[0])
         draw = lambda k, u, i: draw_tuple(k, u, i, data, hyper)  # noqa: E731
-        return jax.vmap(draw)(
-            jax.random.split(draw_key, size), data.train_user[index], data.train_item[index]
-        )
+        return jax.vmap(draw)(jax.random.split(draw_key, size), data.train_user[index], data.train_item[index])
 
     return Drawn(
         jax.lax.map(one, jnp.arange(num_steps)),
@@ -93,9 +91,7 @@ def step_costs(data: FmData, config: FmConfig, *, num_steps: int, repeats: int) 
     """Measures the parts of a step."""
     state = init_state(jax.random.key(0), data, data.catalogue.history.shape[0], config)
     epoch_steps = max(1, data.train_user.shape[0] // min(config.batch_size, data.train_user.shape[0]))
-    epoch = measure(
-        jax.jit(partial(fit_epoch, config=config)), fm_hyper(config), state, data, repeats=repeats
-    )
+    epoch = measure(jax.jit(partial(fit_epoch, config=config)), fm_hyper(config), state, data, repeats=repeats)
     draw = jax.jit(partial(draw_batches, config=config, num_steps=num_steps))
     drawing = measure(draw, jax.random.key(1), data, repeats=repeats)
     drawn = draw(jax.random.key(1), data)
@@ -128,9 +124,7 @@ def bench_fm(data: FmData, config: FmConfig, *, quick: bool) -> list[Finding]:
     return [*findings, torch_finding(state.params, drawn, data, config, costs, repeats)]
 
 
-def torch_finding(
-    params: Any, drawn: Drawn, data: FmData, config: FmConfig, costs: StepCosts, repeats: int
-) -> Finding:
+def torch_finding(params: Any, drawn: Drawn, data: FmData, config: FmConfig, costs: StepCosts, repeats: int) -> Finding:
     """The same steps in PyTorch, or a sentence when it is missing."""
     what = "FM step against PyTorch, fused Adam, same tuples"
     if config.optimizer != "adam":

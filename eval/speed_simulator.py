@@ -57,8 +57,7 @@ class Outcomes(NamedTuple):
 def fixed_scorer(key: Array, num_users: int, num_items: int) -> Scorer:
     """Random vectors whose scores are exact in float32."""
     tables = [
-        jax.random.normal(k, (n, WIDTH))
-        for k, n in zip(jax.random.split(key), (num_users, num_items), strict=True)
+        jax.random.normal(k, (n, WIDTH)) for k, n in zip(jax.random.split(key), (num_users, num_items), strict=True)
     ]
     return Scorer(*(jnp.clip(jnp.round(table * 32) / 32, -4, 4) for table in tables))
 
@@ -171,9 +170,7 @@ def play_numpy(
     return False, protocol.num_actions, 0, int(candidate.sum())
 
 
-def bench_simulator(
-    sessions: Sessions, catalogue: Catalogue, *, quick: bool, block: int = 256
-) -> list[Finding]:
+def bench_simulator(sessions: Sessions, catalogue: Catalogue, *, quick: bool, block: int = 256) -> list[Finding]:
     """Sessions per second of both, and whether they agree.
 
     Args:
@@ -195,14 +192,10 @@ def bench_simulator(
     users, items = np.asarray(scorer.user)[np.asarray(played.user)], np.asarray(scorer.item)
     targets = np.asarray(played.item)
     start = time.perf_counter()
-    twin = [
-        play_numpy(item_attr, users[n], items, int(targets[n]), int(opening[n]), protocol)
-        for n in range(num_twin)
-    ]
+    twin = [play_numpy(item_attr, users[n], items, int(targets[n]), int(opening[n]), protocol) for n in range(num_twin)]
     twin_seconds = time.perf_counter() - start
     same = all(
-        np.array_equal(column[:num_twin], other)
-        for column, other in zip(ours, zip(*twin, strict=True), strict=True)
+        np.array_equal(column[:num_twin], other) for column, other in zip(ours, zip(*twin, strict=True), strict=True)
     )
     speed, twin_speed = count / timing.median, num_twin / twin_seconds
 

@@ -25,9 +25,7 @@ class TorchTwin:
           params: float32 tables as from `init_fm`. fields: the averages that compose them.
         """
         self.config = config
-        self.params = {
-            name: torch.tensor(np.array(table), requires_grad=True) for name, table in params.items()
-        }
+        self.params = {name: torch.tensor(np.array(table), requires_grad=True) for name, table in params.items()}
         self.tag_mean, self.friend_mean = _sparse(fields.tag_mean), _sparse(fields.friend_mean)
         self.optimizer = torch.optim.Adam(list(self.params.values()), lr=config.lr, fused=True)
 
@@ -51,17 +49,12 @@ class TorchTwin:
             margin = (dropped * (pos - negative)).sum(1)
             loss = loss - log_sigmoid(margin) + l2 * (norms + (negative**2).sum(1))
         p_pos, p_neg = (attribute[batch[name].clamp(min=0)] for name in ("attr_pos", "attr_neg"))
-        told = -log_sigmoid((query.detach() * (p_pos - p_neg)).sum(1)) + l2 * (
-            (p_pos**2).sum(1) + (p_neg**2).sum(1)
-        )
+        told = -log_sigmoid((query.detach() * (p_pos - p_neg)).sum(1)) + l2 * ((p_pos**2).sum(1) + (p_neg**2).sum(1))
         return (loss + self.config.attribute_weight * torch.where(batch["attr_neg"] >= 0, told, 0.0)).mean()
 
     def train(self, batches: FmTuple) -> list[Any]:
         """One optimiser step per batch; arrays of `batches` have axes [S, B, ...]. Returns the losses."""
-        columns = {
-            name: torch.tensor(np.asarray(value), dtype=torch.long)
-            for name, value in batches._asdict().items()
-        }
+        columns = {name: torch.tensor(np.asarray(value), dtype=torch.long) for name, value in batches._asdict().items()}
         losses = []
         for step in range(len(columns["user"])):
             self.optimizer.zero_grad(set_to_none=True)

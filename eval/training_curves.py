@@ -40,11 +40,7 @@ def plot_training(
     """
     logged = read_metrics(rows) if isinstance(rows, str | Path) else list(rows)
     chosen = {stage: list(names) for stage, names in (panels or _default_panels(logged)).items()}
-    chosen = {
-        stage: names
-        for stage, names in chosen.items()
-        if any(_points(logged, stage, n)[0].size for n in names)
-    }
+    chosen = {stage: names for stage, names in chosen.items() if any(_points(logged, stage, n)[0].size for n in names)}
     if not chosen:
         raise KgcrsError(
             "The training log has no stage with a number to draw; train for at least one logged step first."
@@ -84,9 +80,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     """
     source = Path(path)
     if not source.is_file():
-        raise KgcrsError(
-            f"There is no training log at '{source}'; give the metrics.jsonl of a run directory."
-        )
+        raise KgcrsError(f"There is no training log at '{source}'; give the metrics.jsonl of a run directory.")
     rows = []
     for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
@@ -94,9 +88,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise KgcrsError(
-                f"Line {number} of '{source}' is not JSON; remove that line and draw again."
-            ) from error
+            raise KgcrsError(f"Line {number} of '{source}' is not JSON; remove that line and draw again.") from error
     return rows
 
 
@@ -114,9 +106,7 @@ def _default_panels(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for row in rows:
         stage = names.setdefault(str(row.get("stage", "")), [])
-        stage += [
-            key for key, value in row.items() if key not in ("stage", "step", *stage) and _is_number(value)
-        ]
+        stage += [key for key, value in row.items() if key not in ("stage", "step", *stage) and _is_number(value)]
     return {stage: _preferred(keys) for stage, keys in names.items()}
 
 

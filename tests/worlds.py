@@ -214,9 +214,7 @@ def trace(agent, params, key, sessions, catalogue, protocol, *, secrets=None, re
         secrets = UserPrivate(sessions.item, sessions.acceptable)
     names = [reward] * len(sessions.user) if isinstance(reward, str) else reward
     rewards = jax.tree.map(lambda *values: jnp.array(values, jnp.float32), *(REWARDS[n] for n in names))
-    return jax.tree.map(
-        np.asarray, _trace(agent, params, key, sessions, secrets, rewards, catalogue, protocol)
-    )
+    return jax.tree.map(np.asarray, _trace(agent, params, key, sessions, secrets, rewards, catalogue, protocol))
 
 
 def _play(agent, params, key, sessions, catalogue, protocol, block):
@@ -239,9 +237,7 @@ def differing_leaves(one: Any, other: Any) -> list[str]:
     """Names of the leaves of two equal structures that are not bit for bit the same."""
     assert jax.tree.structure(one) == jax.tree.structure(other)
     names = []
-    for (path, left), right in zip(
-        jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True
-    ):
+    for (path, left), right in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True):
         left, right = np.asarray(left), np.asarray(right)
         if left.dtype != right.dtype or left.shape != right.shape or left.tobytes() != right.tobytes():
             names.append(jax.tree_util.keystr(path))

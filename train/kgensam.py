@@ -30,7 +30,10 @@ def default_run_dir(config: KgensamConfig) -> Path:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line entry point."""
     config = load_config(
-        KgensamConfig, sys.argv[1:] if argv is None else argv, prog="python -m train.kgensam", description=DESCRIPTION
+        KgensamConfig,
+        sys.argv[1:] if argv is None else argv,
+        prog="python -m train.kgensam",
+        description=DESCRIPTION,
     )
     from train.run_kgensam import train_run  # imports JAX, which --help does not need
 

@@ -68,7 +68,10 @@ def run_stage(stage: Stage, run_dir: Path, log: MetricLog, config_hash: str, *, 
         while stage.position(state) < stage.total and not stage.finished(state):
             before = stage.position(state)
             state, metrics = stage.advance(state)
-            step, numbers = stage.position(state), {name: float(np.asarray(value)) for name, value in metrics.items()}
+            step, numbers = (
+                stage.position(state),
+                {name: float(np.asarray(value)) for name, value in metrics.items()},
+            )
             bad = [name for name, value in numbers.items() if not np.isfinite(value)]
             if bad:
                 raise KgcrsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -66,7 +67,9 @@ def train_parts(config: KgensamConfig, run_dir: Path, data: CrsData, world: Worl
     return AgentParts(tables, negative, active, best)
 
 
-def final_tables(config: KgensamConfig, run_dir: Path, data: CrsData, world: World, epochs: int, log: MetricLog) -> FmTables:
+def final_tables(
+    config: KgensamConfig, run_dir: Path, data: CrsData, world: World, epochs: int, log: MetricLog
+) -> FmTables:
     """Tables refitted on training and validation interactions for the number of epochs that validation chose."""
     both = build_fm_data(data, config, world.catalogue, world.fields, fit_on="train+valid")
     stage = fm_stage(config, both, data.num_users, name="fm_final", epochs=epochs)
@@ -88,7 +91,8 @@ def save_log(file: Path, log: SessionLog) -> None:
     """Writes one row's sessions as a compressed NumPy archive (arrays only, no pickles)."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **{name: np.asarray(value) for name, value in log._asdict().items()})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in log._asdict().items()}
+    np.savez_compressed(partial, **arrays)
     partial.rename(file)
 
 
@@ -104,16 +108,17 @@ def train_run(config: KgensamConfig, run_dir: Path) -> SessionLog:
     data = load_data(config)
     world = build_world(data, config)
     folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING)
-    print(f"{run_dir}: {data.name}, {'resuming' if folder.is_resumed else 'new run'}, seed {config.seed}", flush=True)
+    print(
+        f"{run_dir}: {data.name}, {'resuming' if folder.is_resumed else 'new run'}, seed {config.seed}",
+        flush=True,
+    )
     leaks = config.ablation.leaks()
     if leaks:
         print(f"warning: {', '.join(leaks)} on: the numbers of this run are dishonest by design", flush=True)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, training_hash(config))) as log:
         parts = train_parts(config, run_dir, data, world, log)
         save_agent(run_dir, parts, config)
-    params = agent_params(
-        world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn
-    )
+    params = agent_params(world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn)
     test_log = jax.block_until_ready(evaluate(params, world, config))
     save_log(run_dir / "eval" / "KGenSam.npz", test_log)
     show_result(run_dir, test_log)

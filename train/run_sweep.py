@@ -90,17 +90,13 @@ def take_upstream(config: SweepConfig, world: World) -> Upstream:
     if trained.config.fm.fit_on != "train":
         # The run's final tables have seen the validation sessions that the sweep is judged by.
         template = fm_stage(trained.config, world.fm_data, trained.data.num_users).init()
-        folder = Checkpoints(
-            Path(config.run) / "checkpoints" / "fm", config_hash=training_hash(trained.config)
-        )
+        folder = Checkpoints(Path(config.run) / "checkpoints" / "fm", config_hash=training_hash(trained.config))
         tables = best_tables(folder.restore(template), world.fm_data)
     parts = Upstream(tables, trained.params.negative, trained.params.active)
     return parts._replace(**{name: None for name in ("negative", "active") if name not in needed})
 
 
-def train_upstream(
-    config: SweepConfig, run_dir: Path, data: CrsData, world: World, log: MetricLog
-) -> Upstream:
+def train_upstream(config: SweepConfig, run_dir: Path, data: CrsData, world: World, log: MetricLog) -> Upstream:
     """Trains what comes before the swept stage, once, with the settings and the seed of `config`."""
     needed, tag = UPSTREAM[config.stage], training_hash(config)
     if not needed:
@@ -124,9 +120,7 @@ def stage_data(config: SweepConfig, data: CrsData, world: World, parts: Upstream
     assert parts.tables is not None  # noqa: S101 - every later stage has the recommender upstream
     if config.stage == "negative":
         return SamplerData(parts.tables, build_negative_data(data, world))
-    params: AgentParams = agent_params(
-        world, parts.tables, config, negative=parts.negative, active=parts.active
-    )
+    params: AgentParams = agent_params(world, parts.tables, config, negative=parts.negative, active=parts.active)
     if config.stage == "active":
         return ActiveData(params, learning_sessions(config.active.rl_split, world, data))
     select = spread(world.select, config.dqn.select_sessions)
@@ -150,9 +144,7 @@ def lanes_stage(config: SweepConfig, trainer: Trainer, hypers: Any, keys: Array,
     @partial(jax.jit, donate_argnums=1)
     def advance(hypers: Any, state: SweepState, data: Any) -> tuple[SweepState, dict[str, Array]]:
         running = ~jax.vmap(trainer.finished)(state.states)
-        states, metrics = sweep(
-            partial(advance_lane, trainer=trainer), (hypers, state.states), data, mode=mode
-        )
+        states, metrics = sweep(partial(advance_lane, trainer=trainer), (hypers, state.states), data, mode=mode)
         curves = {name: state.curves[name].at[state.chunk].set(metrics[name]) for name in metrics}
         moved = SweepState(states, curves, state.ran + running, state.chunk + 1)
         score = metrics["score"]
@@ -183,9 +175,7 @@ def run_sweep(config: SweepConfig, run_dir: Path) -> Sweep:
     for name, values in axes.items():
         for value in values:
             if name.count(".") == 1:
-                override(
-                    config, {name: value}
-                )  # the settings' own checks: a negative learning rate stops here
+                override(config, {name: value})  # the settings' own checks: a negative learning rate stops here
     data = load_data(config)
     world = build_world(data, config)
     folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING)

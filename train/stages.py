@@ -26,7 +26,10 @@ SAMPLER_CHUNK = 25
 
 
 class DqnProgress(NamedTuple):
-    """dqn: training state. best: parameters with the best selection score. best_score: float32 []. best_batch: int32 []."""
+    """dqn: training state. best: parameters with the best selection score so far.
+
+    best_score: float32 []. best_batch: int32 [].
+    """
 
     dqn: dqn.DqnState
     best: Any
@@ -42,7 +45,7 @@ def play(params: AgentParams, key: Array, sessions: Sessions, *, spec: AgentSpec
 
 def selection_score(log: SessionLog) -> Array:
     """What checkpoints are chosen by: success rate minus a hundredth of the average turns; float32 []."""
-    return log.success.mean() - 0.01 * log.success_action.mean()
+    return jnp.mean(log.success) - 0.01 * jnp.mean(log.success_action)
 
 
 def fm_stage(config: KgensamConfig, data: FmData, num_users: int, *, name: str = "fm", epochs: int = 0) -> Stage:
@@ -91,9 +94,7 @@ def negative_stage(config: KgensamConfig, tables: FmTables, data: NegativeData, 
     )
 
 
-def active_stage(
-    config: KgensamConfig, params: AgentParams, sessions: Sessions, spec: AgentSpec
-) -> Stage:
+def active_stage(config: KgensamConfig, params: AgentParams, sessions: Sessions, spec: AgentSpec) -> Stage:
     """The Active Sampler."""
     settings, key = config.active, stream(jax.random.key(config.seed), "active")
     hyper = active_sampling.active_hyper(settings)
@@ -119,7 +120,15 @@ def active_stage(
 
 @partial(jax.jit, static_argnames=("spec", "num"))
 def _dqn_advance(
-    progress: DqnProgress, hyper: Any, params: AgentParams, learn: Sessions, select: Sessions, key: Array, *, spec: AgentSpec, num: int
+    progress: DqnProgress,
+    hyper: Any,
+    params: AgentParams,
+    learn: Sessions,
+    select: Sessions,
+    key: Array,
+    *,
+    spec: AgentSpec,
+    num: int,
 ) -> tuple[DqnProgress, dict[str, Array]]:
     state, metrics = dqn.train_batches(hyper, progress.dqn, params, learn, spec=spec, num=num)
     log = play_sessions(
@@ -129,14 +138,23 @@ def _dqn_advance(
     better = score > progress.best_score
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.params, progress.best)
     moved = DqnProgress(
-        state, best, jnp.maximum(score, progress.best_score), jnp.where(better, state.batch, progress.best_batch)
+        state,
+        best,
+        jnp.maximum(score, progress.best_score),
+        jnp.where(better, state.batch, progress.best_batch),
     )
     metrics = jax.tree.map(jnp.mean, metrics)
-    return moved, metrics | {"valid_SR@15": log.success.mean(), "valid_AT": log.success_action.mean()}
+    return moved, metrics | {"valid_SR@15": jnp.mean(log.success), "valid_AT": jnp.mean(log.success_action)}
 
 
 def dqn_stage(
-    config: KgensamConfig, params: AgentParams, learn: Sessions, select: Sessions, spec: AgentSpec, *, name: str = "dqn"
+    config: KgensamConfig,
+    params: AgentParams,
+    learn: Sessions,
+    select: Sessions,
+    spec: AgentSpec,
+    *,
+    name: str = "dqn",
 ) -> Stage:
     """The ask-or-recommend policy; the best of the validated checkpoints is kept."""
     settings = spec.dqn

@@ -74,9 +74,7 @@ def parse_grid(entries: Sequence[str], known: Sequence[str]) -> dict[str, tuple[
         name = name.strip().replace("-", "_")
         if name not in known:
             near, listing = closest(name, known), ", ".join(known)
-            raise KgcrsError(
-                f"--grid '{name}' is no number that this stage can sweep; those are {listing}.{near}"
-            )
+            raise KgcrsError(f"--grid '{name}' is no number that this stage can sweep; those are {listing}.{near}")
         if name in axes:
             raise KgcrsError(f"--grid names {name} twice; list all its values once, e.g. {name}=0.1,0.2.")
         if not listed.strip():

@@ -89,9 +89,7 @@ def negative_trainer(config: NegativeConfig, pool_size: int) -> Trainer:
 
     def advance(hyper: Any, state: Any, data: SamplerData) -> tuple[Any, dict[str, Array]]:
         def one(current: Any, _: None) -> tuple[Any, dict[str, Array]]:
-            return negative_sampling.negative_step(
-                hyper, current, data.pairs, config=config, pool_size=pool_size
-            )
+            return negative_sampling.negative_step(hyper, current, data.pairs, config=config, pool_size=pool_size)
 
         state, metrics = jax.lax.scan(one, state, None, length=chunk)
         means = jax.tree.map(jnp.mean, metrics)

@@ -113,8 +113,10 @@ def play_episode(
         # The barrier keeps XLA:CPU from computing the inputs once per reader.
         seen, logits = jax.lax.optimization_barrier((seen, logits))
         action = jax.random.categorical(pick_key, masked_log_softmax(logits, seen.mask)).astype(jnp.int32)
-        alive = seen.mask.any()
-        asked, _ = step(state, Decision(jnp.int32(ASK), seen.questions[action], no_items), REWARDS["cpr"], cat, protocol)
+        alive = seen.mask.any() & ~(state.terminated | state.truncated)
+        asked, _ = step(
+            state, Decision(jnp.int32(ASK), seen.questions[action], no_items), REWARDS["cpr"], cat, protocol
+        )
         state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), asked, state)
         learned = agent.learn(params, learn_key, state.public, offset, None)
         offset = jnp.where(alive, learned, offset)

@@ -154,7 +154,12 @@ def active_input(params: AgentParams, public: SessionPublic, beliefs: Beliefs, c
         rows = jax.lax.top_k(jnp.where(beliefs.can_ask, uncertainty, -1.0), size)[1]
     pick = (lambda column: column) if rows is None else (lambda column: column[rows])
     state = active_state(
-        beliefs.preference, public.asked, graph, gamma=config.gamma, degree_scale=config.degree_scale, rows=rows
+        beliefs.preference,
+        public.asked,
+        graph,
+        gamma=config.gamma,
+        degree_scale=config.degree_scale,
+        rows=rows,
     )
     if config.context:
         fraction = pick(beliefs.counts) / jnp.maximum(beliefs.num_candidates, 1)
@@ -171,7 +176,12 @@ def active_input(params: AgentParams, public: SessionPublic, beliefs: Beliefs, c
 
 
 def question_scores(
-    spec: AgentSpec, params: AgentParams, key: Array, public: SessionPublic, beliefs: Beliefs, private: UserPrivate | None
+    spec: AgentSpec,
+    params: AgentParams,
+    key: Array,
+    public: SessionPublic,
+    beliefs: Beliefs,
+    private: UserPrivate | None,
 ) -> Array:
     """Score of every question under the rule `spec.ask`; float32 [Q]."""
     cat = params.catalogue
@@ -191,7 +201,14 @@ def question_scores(
     return asking.random_scores(key, beliefs.counts.shape[0])
 
 
-def policy_features(spec: AgentSpec, public: SessionPublic, beliefs: Beliefs, top_scores: Array, question: Array, num_items: int) -> Array:
+def policy_features(
+    spec: AgentSpec,
+    public: SessionPublic,
+    beliefs: Beliefs,
+    top_scores: Array,
+    question: Array,
+    num_items: int,
+) -> Array:
     """Input of the ask-or-recommend network, of the kind `spec.dqn.state`."""
     if spec.dqn.state == "cpr":
         return cpr_state(public.history, beliefs.num_candidates)
@@ -226,7 +243,9 @@ def make_agent(spec: AgentSpec) -> Agent:
         del public
         return jnp.zeros(params.tables.user.shape[1])
 
-    def view(params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None) -> View:
+    def view(
+        params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None
+    ) -> View:
         beliefs = believe(params, public, offset, protocol)
         num_items = params.catalogue.num_items
         # The barrier keeps XLA from merging a later slice into top_k, which would turn it into a full sort (16x).
@@ -243,11 +262,13 @@ def make_agent(spec: AgentSpec) -> Agent:
 
     def decide(params: AgentParams, key: Array, public: SessionPublic, seen: View) -> Array:
         if isinstance(spec.decide, str):
-            values = AskOrRecommend(spec.dqn.hidden).apply(params.dqn, seen.features)
+            values = cast(Array, AskOrRecommend(spec.dqn.hidden).apply(params.dqn, seen.features))
             return jnp.argmax(values).astype(jnp.int32)
         return spec.decide(key, public, protocol).astype(jnp.int32)
 
-    def learn(params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None) -> Array:
+    def learn(
+        params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None
+    ) -> Array:
         if spec.update.negatives == "none":
             return offset
         feedback = draw_feedback(

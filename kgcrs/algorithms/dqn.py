@@ -7,7 +7,7 @@ and the recommender are frozen, and the recommender's per-session offsets are pa
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -79,12 +79,14 @@ def exploration_rate(batch: Array, config: DqnConfig, end: float | Array) -> Arr
     return jnp.maximum(1.0 - progress * (1.0 - end), end)
 
 
-def gradient_step(hyper: DqnHyper, params: Any, target: Any, opt_state: Any, batch: Transition, config: DqnConfig) -> tuple[Any, Any, Any, Array]:
+def gradient_step(
+    hyper: DqnHyper, params: Any, target: Any, opt_state: Any, batch: Transition, config: DqnConfig
+) -> tuple[Any, Any, Any, Array]:
     """One Adam step on the Huber loss of a batch, and one Polyak step of the target network."""
     network = AskOrRecommend(config.hidden)
 
     def loss_fn(p: Any) -> Array:
-        values = network.apply(p, batch.state)
+        values = cast(Array, network.apply(p, batch.state))
         next_target = network.apply(target, batch.next_state)
         next_online = network.apply(p, batch.next_state) if config.double else next_target
         possible = jnp.stack([batch.next_can_ask, jnp.ones_like(batch.next_can_ask)], -1)
@@ -125,7 +127,11 @@ def train_batch(
         opening = reset(stream(key, "opening"), session.user, private, cat, protocol)
         offset = agent.begin(params, opening.public)
         view_key, _, _ = turn_keys(key, opening.public.turn)
-        return opening, offset, agent.view(params, view_key, opening.public, offset, opening.private if agent.sees_target else None)
+        return (
+            opening,
+            offset,
+            agent.view(params, view_key, opening.public, offset, opening.private if agent.sees_target else None),
+        )
 
     def one_turn(acting: AgentParams, key: Array, dialogue, offset, view):  # type: ignore[no-untyped-def]
         _, decide_key, update_key = turn_keys(key, dialogue.public.turn)

@@ -19,6 +19,7 @@ from jax import Array
 
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import FmConfig
+from kgcrs.core.trees import masked_mean
 from kgcrs.graph.catalogue import Catalogue, is_train_item
 from kgcrs.losses.bpr import bpr_attribute_loss, bpr_item_loss
 from kgcrs.metrics.ranking import auc_one_positive
@@ -40,6 +41,7 @@ class FmHyper(NamedTuple):
     attribute_weight: float | Array
     dropout: float | Array
     popular_negatives: float | Array
+    own_dropout: float | Array = 0.0
 
 
 class FmData(NamedTuple):
@@ -85,7 +87,8 @@ class FmTuple(NamedTuple):
 
 def fm_hyper(config: FmConfig) -> FmHyper:
     """The default lane: the config's own numbers."""
-    return FmHyper(config.lr, config.l2, config.attribute_weight, config.dropout, config.popular_negatives)
+    numbers = (config.lr, config.l2, config.attribute_weight, config.dropout, config.popular_negatives)
+    return FmHyper(*numbers, config.own_dropout if config.item_tags else 0.0)
 
 
 def make_optimizer(config: FmConfig) -> optax.GradientTransformation:
@@ -97,7 +100,9 @@ def make_optimizer(config: FmConfig) -> optax.GradientTransformation:
     return optax.identity()
 
 
-def draw_satisfying_item(key: Array, user: Array, revealed: Array, catalogue: Catalogue) -> Array:
+def draw_satisfying_item(
+    key: Array, user: Array, revealed: Array, catalogue: Catalogue, positive: Array | int = -1
+) -> Array:
     """Uniform item that has all revealed attributes and is not a training item of the user.
 
     Rejection sampling from the list of the rarest revealed attribute; after TRIES failures, the draw that satisfies
@@ -111,10 +116,13 @@ def draw_satisfying_item(key: Array, user: Array, revealed: Array, catalogue: Ca
     """
     sizes = catalogue.attr_indptr[revealed + 1] - catalogue.attr_indptr[revealed]
     rarest = revealed[jnp.argmin(jnp.where(revealed >= 0, sizes, jnp.iinfo(jnp.int32).max))]
-    start, size = catalogue.attr_indptr[rarest], catalogue.attr_indptr[rarest + 1] - catalogue.attr_indptr[rarest]
+    start, size = (
+        catalogue.attr_indptr[rarest],
+        catalogue.attr_indptr[rarest + 1] - catalogue.attr_indptr[rarest],
+    )
     draws = catalogue.attr_items[start + jax.random.randint(key, (TRIES,), 0, jnp.maximum(size, 1))]
     has = catalogue.attr_item[revealed[:, None], draws[None, :]] | (revealed < 0)[:, None]
-    score = has.sum(0) - PREFIX * is_train_item(catalogue, user, draws)
+    score = has.sum(0) - PREFIX * (is_train_item(catalogue, user, draws) | (draws == positive))
     return draws[jnp.argmax(score)]
 
 
@@ -149,14 +157,17 @@ def draw_tuple(key: Array, user: Array, item: Array, data: FmData, hyper: FmHype
         item,
         revealed,
         draw_unseen_item(unseen_key, user, cat, hyper.popular_negatives, data.train_item),
-        draw_satisfying_item(sat_key, user, revealed, cat),
+        draw_satisfying_item(sat_key, user, revealed, cat, item),
         attr_pos,
         jnp.where(attr_pos >= 0, attr_neg, -1),
     )
 
 
-def tuple_loss(tables: FmTables, example: FmTuple, key: Array, hyper: FmHyper) -> Array:
+def tuple_loss(tables: FmTables, example: FmTuple, key: Array, hyper: FmHyper, own: Array | None = None) -> Array:
     """Item loss against both negatives plus attribute loss of one tuple; float32 [].
+
+    `own` float32 [I, D] are the items' own vectors: with probability `hyper.own_dropout` an item of the tuple is scored
+    by its attributes alone, as an item nobody trained on will be, so that both kinds share one scale.
 
     Dropout acts on the products of user and liked vectors with the item (as EAR), which is dropout on the item vector
     here because the query is a sum. The attribute pair sees user and liked vectors as constants (spec section 5).
@@ -165,10 +176,14 @@ def tuple_loss(tables: FmTables, example: FmTuple, key: Array, hyper: FmHyper) -
     liked = jnp.where(real[:, None], tables.attribute[example.revealed], 0.0)
     query = tables.user[example.user] + liked.sum(0)
     keep = 1.0 - hyper.dropout
-    mask = jax.random.bernoulli(key, keep, query.shape) / keep
-    pos, neg1, neg2 = (
-        tables.item[i] for i in (example.item, example.negative, example.negative_revealed)
-    )
+    mask_key, own_key = jax.random.split(key)
+    mask = jax.random.bernoulli(mask_key, keep, query.shape) / keep
+    items = jnp.stack([example.item, example.negative, example.negative_revealed])
+    vectors = tables.item[items]
+    if own is not None:
+        dropped_own = jax.random.bernoulli(own_key, hyper.own_dropout, (3, 1))
+        vectors = vectors - jnp.where(dropped_own, own[items], 0.0)
+    pos, neg1, neg2 = vectors
     dropped = query * mask
     norms = (tables.user[example.user] ** 2).sum() + (liked**2).sum() + (pos**2).sum()
     item_loss = bpr_item_loss(dropped @ pos, dropped @ neg1, hyper.l2, norms + (neg1**2).sum())
@@ -185,9 +200,7 @@ def init_state(key: Array, data: FmData, num_users: int, config: FmConfig) -> Fm
     cat = data.catalogue
     params = init_fm(init_key, num_users, cat.num_items, cat.num_attributes, config)
     zero = jnp.int32(0)
-    return FmState(
-        params, params, make_optimizer(config).init(params), zero, jnp.float32(-1.0), zero, zero, run_key
-    )
+    return FmState(params, params, make_optimizer(config).init(params), zero, jnp.float32(-1.0), zero, zero, run_key)
 
 
 def fit_epoch(hyper: FmHyper, state: FmState, data: FmData, *, config: FmConfig) -> tuple[FmState, Array]:
@@ -200,7 +213,8 @@ def fit_epoch(hyper: FmHyper, state: FmState, data: FmData, *, config: FmConfig)
 
     def loss_fn(params: FmParams, batch: FmTuple, keys: Array) -> Array:
         tables = fm_tables(params, data.fields)
-        return jax.vmap(lambda t, k: tuple_loss(tables, t, k, hyper))(batch, keys).mean()
+        own = params["item"] if config.item_tags else None
+        return jax.vmap(lambda t, k: tuple_loss(tables, t, k, hyper, own))(batch, keys).mean()
 
     def train_step(carry, step):  # type: ignore[no-untyped-def]
         params, opt_state = carry
@@ -218,12 +232,11 @@ def fit_epoch(hyper: FmHyper, state: FmState, data: FmData, *, config: FmConfig)
     return state._replace(params=params, opt_state=opt_state, epoch=state.epoch + 1), losses.mean()
 
 
-def validation_scores(key: Array, tables: FmTables, data: FmData, num_tuples: int = 2048) -> tuple[Array, Array, Array]:
-    """(item AUC, attribute AUC, item hit rate), float32 [] each, over validation tuples that depend on `key` alone.
+def validation_auc(key: Array, tables: FmTables, data: FmData, num_tuples: int = 2048) -> tuple[Array, Array]:
+    """(item AUC, attribute AUC), float32 [] each, over validation tuples that depend on `key` alone.
 
-    Item: the positive against NUM_EVAL_NEGATIVES items that satisfy the revealed attributes; a hit is a rank in the
-    top tenth, which is about what a session's lists can hold. Attribute: an unrevealed attribute of the item against
-    all attributes it lacks.
+    Item: the positive against NUM_EVAL_NEGATIVES items that satisfy the revealed attributes. Attribute: an unrevealed
+    attribute of the item against all attributes it lacks.
     """
     cat = data.catalogue
     hyper = FmHyper(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -237,15 +250,18 @@ def validation_scores(key: Array, tables: FmTables, data: FmData, num_tuples: in
         ).sum(0)
         sample = lambda kk: draw_satisfying_item(kk, example.user, example.revealed, cat)  # noqa: E731
         negatives = jax.vmap(sample)(jax.random.split(neg_key, NUM_EVAL_NEGATIVES))
-        item_auc = auc_one_positive(tables.item[example.item] @ query, tables.item[negatives] @ query)
+        item_auc = auc_one_positive(
+            tables.item[example.item] @ query, tables.item[negatives] @ query, negatives != example.item
+        )
         scores = tables.attribute @ query
         lacks = ~cat.attr_item[:, example.item]
         wins = (scores[example.attr_pos] > scores) + 0.5 * (scores[example.attr_pos] == scores)
         attr_auc = jnp.where(lacks, wins, 0.0).sum() / jnp.maximum(lacks.sum(), 1)
-        return item_auc, attr_auc, example.attr_pos >= 0, item_auc >= 0.9
+        counts = (negatives != example.item).any()  # no other item satisfies P: nothing to rank
+        return item_auc, attr_auc, example.attr_pos >= 0, counts
 
-    item_auc, attr_auc, has_attr, hit = jax.lax.map(one, jax.random.split(key, num_tuples), batch_size=64)
-    return item_auc.mean(), jnp.where(has_attr, attr_auc, 0.0).sum() / jnp.maximum(has_attr.sum(), 1), hit.mean()
+    item_auc, attr_auc, has_attr, counts = jax.lax.map(one, jax.random.split(key, num_tuples), batch_size=64)
+    return masked_mean(item_auc, counts), masked_mean(attr_auc, has_attr)
 
 
 def fit_chunk(
@@ -274,4 +290,9 @@ def fit_chunk(
         best_epoch=jnp.where(better, state.epoch, state.best_epoch),
         bad=jnp.where(better, 0, state.bad + 1),
     )
-    return state, {"loss": losses.mean(), "item_auc": item_auc, "attribute_auc": attr_auc, "best": state.best_auc}
+    return state, {
+        "loss": losses.mean(),
+        "item_auc": item_auc,
+        "attribute_auc": attr_auc,
+        "best": state.best_auc,
+    }

@@ -6,7 +6,7 @@ built here from interactions uses training interactions only, unless a `leak_*` 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -131,7 +131,7 @@ def build_fm_data(
         fitted = np.concatenate([data.session_pairs(name) for name in ("train", "valid", "test")])
     valid = data.session_pairs("valid")
     columns = [jnp.asarray(column, jnp.int32) for column in (*fitted.T, *valid.T)]
-    return FmData(*columns, catalogue, fields)
+    return FmData(columns[0], columns[1], columns[2], columns[3], catalogue, fields)
 
 
 def build_negative_data(data: CrsData, world: World) -> NegativeData:
@@ -152,9 +152,8 @@ def agent_params(
     """Collects trained parts; a missing part is an empty dict and may only be left out if the agent never uses it."""
     nodes = (jnp.zeros((0, 0)), jnp.zeros((0, 0)))
     if negative is not None:
-        nodes = NegativePolicy(config.negative.hidden).apply(
-            negative, tables, world.knowledge, method=NegativePolicy.encode
-        )
+        encode = NegativePolicy(config.negative.hidden)
+        nodes = cast(tuple[Array, Array], encode.apply(negative, tables, world.knowledge, method=NegativePolicy.encode))
     width = tables.user.shape[1]
     projection = jax.random.normal(stream(jax.random.key(0), "context_map"), (width, CONTEXT_DIM)) / width**0.5
     empty: dict[str, Any] = {}

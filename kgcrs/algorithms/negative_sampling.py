@@ -7,7 +7,7 @@ update the policy by REINFORCE with one term per pick. The copy is discarded aft
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jax import Array
 
 from kgcrs.algorithms.online_fm import Feedback
 from kgcrs.core.settings import NegativeConfig, UpdateConfig
+from kgcrs.core.trees import masked_mean
 from kgcrs.env.dialogue import SessionPublic
 from kgcrs.env.sampler_rewards import negative_reward
 from kgcrs.graph.catalogue import Catalogue
@@ -72,20 +73,30 @@ def closeness(pool: Pool, user_vec: Array, tables: FmTables) -> Array:
 
 
 def pool_logits(
-    policy: Any, node_user: Array, node_item: Array, pool: Pool, user: Array, user_vec: Array, tables: FmTables, hidden: int
+    policy: Any,
+    node_user: Array,
+    node_item: Array,
+    pool: Pool,
+    user: Array,
+    user_vec: Array,
+    tables: FmTables,
+    hidden: int,
 ) -> Array:
     """The Negative Sampler's logits over a pool; float32 [C], unmasked.
 
     Args:
       node_user [U, h], node_item [I, h]: from `NegativePolicy.encode`. user: int32 []. user_vec: float32 [D].
     """
-    return NegativePolicy(hidden).apply(
-        policy,
-        node_user[user],
-        node_item[pool.start],
-        node_item[pool.item],
-        closeness(pool, user_vec, tables),
-        method=NegativePolicy.score,
+    return cast(
+        Array,
+        NegativePolicy(hidden).apply(
+            policy,
+            node_user[user],
+            node_item[pool.start],
+            node_item[pool.item],
+            closeness(pool, user_vec, tables),
+            method=NegativePolicy.score,
+        ),
     )
 
 
@@ -180,15 +191,12 @@ def negative_step(
     pools = jax.vmap(walk)(jax.random.split(walk_key, config.batch_size), user, positive)
     tables = state.tables
 
-    def policy_loss(policy: Any) -> tuple[Array, tuple[Array, Array, Array]]:
-        node_user, node_item = NegativePolicy(config.hidden).apply(
-            policy, tables, data.graph, method=NegativePolicy.encode
-        )
+    def policy_loss(policy: Any) -> tuple[Array, Any]:
+        nodes = NegativePolicy(config.hidden).apply(policy, tables, data.graph, method=NegativePolicy.encode)
+        node_user, node_item = cast(tuple[Array, Array], nodes)
 
-        def one(k: Array, u: Array, i: Array, pool: Pool) -> tuple[Array, ...]:
-            logits = pool_logits(
-                policy, node_user, node_item, pool, u, tables.user[u], tables, config.hidden
-            )
+        def one(k: Array, u: Array, i: Array, pool: Pool) -> Any:
+            logits = pool_logits(policy, node_user, node_item, pool, u, tables.user[u], tables, config.hidden)
             picks, real = sample_without_replacement(k, jax.lax.stop_gradient(logits), pool.mask, config.num_picks)
             log_prob = ordered_sample_log_prob(logits, picks, pool.mask)
             pay = jax.vmap(lambda j: negative_reward(tables.item[j], tables.user[u], tables.item[i]))(pool.item)
@@ -197,13 +205,18 @@ def negative_step(
             loss = reinforce_loss(log_prob, discounted_returns(centred, hyper.discount), real).sum()
             log_p = jax.nn.log_softmax(jnp.where(pool.mask, logits, -1e9))
             entropy = -(jnp.exp(log_p) * jnp.where(pool.mask, log_p, 0.0)).sum()
-            return loss - hyper.entropy_bonus * entropy, picks, jnp.where(real, pay[picks], mean_pay).mean(), mean_pay
+            return (
+                loss - hyper.entropy_bonus * entropy,
+                picks,
+                jnp.where(real, pay[picks], mean_pay).mean(),
+                mean_pay,
+            )
 
         keys = jax.random.split(pick_key, config.batch_size)
         loss, picks, earned, uniform = jax.vmap(one)(keys, user, positive, pools)
         return loss.mean(), (picks, earned.mean(), uniform.mean())
 
-    grads, (picks, earned, uniform) = jax.grad(policy_loss, has_aux=True)(state.policy)
+    grads, ((picks, real), earned, uniform) = jax.grad(policy_loss, has_aux=True)(state.policy)
     optimizer = optax.scale_by_adam()
     updates, policy_opt = optimizer.update(grads, state.policy_opt)
     policy = jax.tree.map(lambda p, g: p - hyper.lr * g, state.policy, updates)
@@ -213,7 +226,7 @@ def negative_step(
         query = copy.user[user]
         good = (copy.item[positive] * query).sum(-1)
         bad = (copy.item[negatives] * query[:, None]).sum(-1)
-        return bpr_item_loss(good[:, None], bad).mean()
+        return masked_mean(bpr_item_loss(good[:, None], bad), real)
 
     loss, copy_grads = jax.value_and_grad(copy_loss)(tables)
     copy_updates, tables_opt = optimizer.update(copy_grads, state.tables_opt)

@@ -81,16 +81,25 @@ def read_config(run_dir: Path) -> KgensamConfig:
     """
     file = Path(run_dir) / "config.json"
     if not file.is_file():
-        raise KgcrsError(f"--run '{run_dir}' holds no run (config.json is missing): train one with python -m train.kgensam.")
+        raise KgcrsError(
+            f"--run '{run_dir}' holds no run (config.json is missing): train one with python -m train.kgensam."
+        )
     try:
         return config_from_dict(KgensamConfig, json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise KgcrsError(f"'{file}' does not read as the settings of a KGenSam run ({error}): train it again.") from None
+        raise KgcrsError(
+            f"'{file}' does not read as the settings of a KGenSam run ({error}): train it again."
+        ) from None
 
 
 def load_data(config: KgensamConfig, data_root: str = "") -> CrsData:
     """The data set of a run; `data_root` wins over the recorded one."""
-    return load(config.dataset, data_root or config.data_root or None, seed=config.seed, split_ratio=config.split_ratio)
+    return load(
+        config.dataset,
+        data_root or config.data_root or None,
+        seed=config.seed,
+        split_ratio=config.split_ratio,
+    )
 
 
 def load_agent(run_dir: Path, data_root: str = "") -> TrainedAgent:
@@ -102,7 +111,9 @@ def load_agent(run_dir: Path, data_root: str = "") -> TrainedAgent:
     config = read_config(run_dir)
     folder = Checkpoints(Path(run_dir) / "agent", config_hash=training_hash(config))
     if folder.latest() is None:
-        raise KgcrsError(f"The run '{run_dir}' has no trained agent yet: repeat its training command, which resumes it.")
+        raise KgcrsError(
+            f"The run '{run_dir}' has no trained agent yet: repeat its training command, which resumes it."
+        )
     data = load_data(config, data_root)
     world = build_world(data, config)
     parts = folder.restore(parts_template(world, config))

@@ -168,9 +168,7 @@ class Checkpoints:
             if stored:
                 with _orbax() as storage:
                     stored = storage.restore(self._path(step) / "arrays", stored)
-        except (
-            Exception
-        ) as error:  # storage libraries raise many kinds for a broken file; all mean the same here
+        except Exception as error:  # storage libraries raise many kinds for a broken file; all mean the same here
             raise _Damaged("its arrays cannot be decoded") from error
         arrays = [np.asarray(stored.get(_leaf_name(index), empty)) for index, empty in enumerate(wanted)]
         if _content_hash(arrays, fields) != meta["sha256"]:

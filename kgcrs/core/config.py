@@ -151,9 +151,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         folder = file.parent
         siblings = [str(folder / other.name) for other in folder.glob("*.toml")] if folder.is_dir() else []
-        raise KgcrsError(
-            f"--config names '{file}', which does not exist.{closest(str(file), siblings)}"
-        ) from None
+        raise KgcrsError(f"--config names '{file}', which does not exist.{closest(str(file), siblings)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise KgcrsError(f"--config '{file}' is not valid TOML: {error}.") from None
     except OSError as error:
@@ -190,9 +188,7 @@ def _typed(value: Any, hint: Any, dotted: str, source: str) -> Any:
     try:
         return convert(value, hint)
     except (TypeError, ValueError):
-        raise KgcrsError(
-            f"Setting '{dotted}' in {source} is {value!r}, but it must be {worded(hint)}."
-        ) from None
+        raise KgcrsError(f"Setting '{dotted}' in {source} is {value!r}, but it must be {worded(hint)}.") from None
 
 
 def _plain(value: Any) -> Any:

@@ -67,9 +67,7 @@ class Progress:
 
 
 @contextmanager
-def progress(
-    total: int, description: str, *, unit: str = "it", every_seconds: float = 10.0
-) -> Iterator[Progress]:
+def progress(total: int, description: str, *, unit: str = "it", every_seconds: float = 10.0) -> Iterator[Progress]:
     """Shows how far a loop has come on stderr: a bar on a terminal, otherwise a line now and then.
 
     Args:

@@ -101,11 +101,7 @@ def _describe(path: str, leaf: Any) -> Leaf:
         return Leaf(path, "jax array", list(leaf.shape), str(leaf.dtype))
     array = np.asarray(leaf)
     if array.dtype == object or array.dtype.kind in "USMm":
-        raise KgcrsError(
-            f"The state field '{path}' is a {type(leaf).__name__}; only arrays and numbers can be saved."
-        )
+        raise KgcrsError(f"The state field '{path}' is a {type(leaf).__name__}; only arrays and numbers can be saved.")
     kinds = {np.generic: "numpy scalar", np.ndarray: "numpy array"}
-    kind = next(
-        (name for base, name in kinds.items() if isinstance(leaf, base)), f"python {type(leaf).__name__}"
-    )
+    kind = next((name for base, name in kinds.items() if isinstance(leaf, base)), f"python {type(leaf).__name__}")
     return Leaf(path, kind, list(array.shape), str(array.dtype))

@@ -60,9 +60,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise KgcrsError(f"The run folder '{self.path}' is a file: choose another --run-dir.")
         if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / "run.json").is_file():
-            raise KgcrsError(
-                f"The folder '{self.path}' holds files that are not a run: choose another --run-dir."
-            )
+            raise KgcrsError(f"The folder '{self.path}' holds files that are not a run: choose another --run-dir.")
         if fresh and self.path.is_dir():
             shutil.rmtree(self.path)
         self.is_resumed = (self.path / "run.json").is_file()
@@ -77,9 +75,7 @@ class RunFolder:
         _write_json(self.path / "versions.json", versions())
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         # Written last: its presence says that the other two are complete.
-        _write_json(
-            self.path / "run.json", {"seed": values["seed"], "commit": git_commit(), "started": started}
-        )
+        _write_json(self.path / "run.json", {"seed": values["seed"], "commit": git_commit(), "started": started})
 
     def _check_same(self, values: dict[str, Any], may_differ: frozenset[str]) -> None:
         try:
@@ -87,8 +83,7 @@ class RunFolder:
             seed = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["seed"]
         except (OSError, ValueError, KeyError, TypeError):
             raise KgcrsError(
-                f"The run folder '{self.path}' is damaged (config.json or run.json): "
-                "use another --run-dir, or --fresh."
+                f"The run folder '{self.path}' is damaged (config.json or run.json): use another --run-dir, or --fresh."
             ) from None
         changed = _differences({"seed": seed, **config}, {"seed": values["seed"], **values["config"]})
         told = [f"{name} {old} -> {new}" for name, old, new in changed if name not in may_differ]
@@ -197,9 +192,7 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, str, s
         return [
             change
             for name in names
-            for change in _differences(
-                old.get(name, "(absent)"), new.get(name, "(absent)"), f"{prefix}{name}."
-            )
+            for change in _differences(old.get(name, "(absent)"), new.get(name, "(absent)"), f"{prefix}{name}.")
         ]
     return [] if old == new else [(prefix.rstrip("."), str(old), str(new))]
 

@@ -39,9 +39,7 @@ class Source(NamedTuple):
 DATASETS: dict[str, Source] = {
     "synthetic": Source("100 listeners, 400 bands, 20 tags; hidden tastes", "embedded, drawn from the seed"),
     "synthetic_bits": Source("1,024 items tagged by the bits of their id", "embedded, drawn from the seed"),
-    "lastfm": Source(
-        "1,801 listeners, 7,432 artists, 33 tags", "HetRec 2011 via SCPR (lastfm_crs/)", "coarse"
-    ),
+    "lastfm": Source("1,801 listeners, 7,432 artists, 33 tags", "HetRec 2011 via SCPR (lastfm_crs/)", "coarse"),
     "lastfm_star": Source("the same with all 8,438 tags", "HetRec 2011 via MCMIPL (lastfm_crs/)", "fine"),
 }
 
@@ -112,7 +110,5 @@ def find_root(dataset: str, data_root: str | Path | None) -> Path:
 def _own_folder(dataset: str) -> Path:
     text = dataset.removeprefix(OWN_PREFIX)
     if not text:
-        raise KgcrsError(
-            f"'{dataset}' names no folder: write it as {OWN_PREFIX}PATH, such as folder:my_data."
-        )
+        raise KgcrsError(f"'{dataset}' names no folder: write it as {OWN_PREFIX}PATH, such as folder:my_data.")
     return Path(text).expanduser()

@@ -53,8 +53,7 @@ def list_datasets(data_root: str | None = None) -> list[str]:
     """Returns a line per data set: name, content, origin, and whether its files were found."""
     missing = f"not found: set --data-root or {ROOT_VARIABLE}"
     rows = [
-        (name, source.summary, source.origin, _where(name, data_root) or missing)
-        for name, source in DATASETS.items()
+        (name, source.summary, source.origin, _where(name, data_root) or missing) for name, source in DATASETS.items()
     ]
     own = (
         f"{OWN_PREFIX}PATH",
@@ -79,9 +78,7 @@ def check(dataset: str, data_root: str | None = None) -> list[str]:
         paths = [find_table(folder, stem) for stem in tables_of(granularity)]
         lines += [f"  {path.name:<26}{path.stat().st_size:>10,} bytes" for path in paths]
         lines += [f"  note: {remark}" for remark in size_remarks(folder, granularity)]
-    size = ", ".join(
-        f"{number:,} {what.replace('_', ' ')}" for what, number in data.counts().items() if number
-    )
+    size = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in data.counts().items() if number)
     return [f"{dataset}: ok", *lines, f"  {size}"]
 
 
@@ -133,8 +130,7 @@ def describe(data: CrsData) -> list[str]:
         "  sessions: pairs whose item has an attribute to open with; cold: targets never trained on",
         f"  attributes per item: mean {per_item.mean():.1f}, median {np.median(per_item):g}, "
         f"max {per_item.max()}, items without any {(per_item == 0).sum():,}",
-        f"  training matrix: {1 - density:.2%} empty; "
-        f"items never trained on: {cold.sum():,} of {data.num_items:,}",
+        f"  training matrix: {1 - density:.2%} empty; items never trained on: {cold.sum():,} of {data.num_items:,}",
         "",
         "  example items",
         *(f"    {line}" for line in _examples(data)),
@@ -192,19 +188,11 @@ def _parser() -> argparse.ArgumentParser:
     names = f"{', '.join(DATASETS)} or {OWN_PREFIX}PATH"
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|check|describe")
     commands.add_parser("list", parents=[shared], help="which data sets there are and which were found")
-    one = commands.add_parser(
-        "check", parents=[shared], help="read every table and compare with published counts"
-    )
+    one = commands.add_parser("check", parents=[shared], help="read every table and compare with published counts")
     one.add_argument("name", nargs="?", metavar="NAME", help=f"{names} (default: everything that is found)")
-    one = commands.add_parser(
-        "describe", parents=[shared], help="sizes, splits, density, cold targets, examples"
-    )
-    one.add_argument(
-        "name", nargs="?", default="synthetic", metavar="NAME", help=f"{names} (default: synthetic)"
-    )
-    one.add_argument(
-        "--seed", type=int, default=0, help="of the embedded worlds and random splits (default: 0)"
-    )
+    one = commands.add_parser("describe", parents=[shared], help="sizes, splits, density, cold targets, examples")
+    one.add_argument("name", nargs="?", default="synthetic", metavar="NAME", help=f"{names} (default: synthetic)")
+    one.add_argument("--seed", type=int, default=0, help="of the embedded worlds and random splits (default: 0)")
     one.add_argument(
         "--split-ratio",
         type=float,

@@ -94,9 +94,7 @@ class _Records:
     def edges(self, column: str, vocabulary: Mapping[str, int], defined_in: str) -> IntArray:
         """Returns int32 [n, 2]: (row, id of each listed value), sorted and without repeats."""
         number = _lookup(self.path, column, vocabulary, defined_in)
-        found = {
-            (row, number(row, value)) for row, values in enumerate(self.lists(column)) for value in values
-        }
+        found = {(row, number(row, value)) for row, values in enumerate(self.lists(column)) for value in values}
         return np.array(sorted(found), np.int32).reshape(-1, 2)
 
 
@@ -138,9 +136,7 @@ def _vocabulary(values: Iterable[str]) -> dict[str, int]:
     return {value: index for index, value in enumerate(dict.fromkeys(values))}
 
 
-def _lookup(
-    path: Path, column: str, vocabulary: Mapping[str, int], defined_in: str
-) -> Callable[[int, str], int]:
+def _lookup(path: Path, column: str, vocabulary: Mapping[str, int], defined_in: str) -> Callable[[int, str], int]:
     def number(row: int, value: str) -> int:
         if value not in vocabulary:
             raise KgcrsError(

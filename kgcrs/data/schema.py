@@ -176,17 +176,13 @@ class CrsData:
             ("attributes", self.num_attributes, self.attr_names),
         ):
             if size < 1:
-                raise KgcrsError(
-                    f"num_{noun} is {size}, but {self.name} needs at least one: add some {noun}."
-                )
+                raise KgcrsError(f"num_{noun} is {size}, but {self.name} needs at least one: add some {noun}.")
             if len(names) != size:
                 raise KgcrsError(
                     f"{self.name} has {size:,} {noun} but {len(names):,} names for them: give one name each."
                 )
 
-    def _check_array(
-        self, field: str, dtype: npt.DTypeLike, shape: tuple[int, ...]
-    ) -> npt.NDArray[np.integer]:
+    def _check_array(self, field: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> npt.NDArray[np.integer]:
         array = getattr(self, field)
         found = f"{type(array).__name__} {getattr(array, 'dtype', '')} {list(np.shape(array))}"
         if not isinstance(array, np.ndarray) or array.dtype != np.dtype(dtype) or array.shape != shape:
@@ -215,8 +211,7 @@ class CrsData:
         late = np.flatnonzero(np.diff(keys) < 0)
         if late.size:
             raise KgcrsError(
-                f"item_attr of {self.name} is out of order at row {late[0] + 1}: "
-                "sort it by item, then attribute."
+                f"item_attr of {self.name} is out of order at row {late[0] + 1}: sort it by item, then attribute."
             )
 
     def _check_splits(self) -> None:

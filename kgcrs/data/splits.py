@@ -33,9 +33,7 @@ def check_ratio(ratio: Ratio) -> Ratio:
     return ratio[0] / total, ratio[1] / total, ratio[2] / total
 
 
-def split_per_user(
-    user: IntArray, ratio: Ratio, *, seed: int, held_out: BoolArray | None = None
-) -> CodeArray:
+def split_per_user(user: IntArray, ratio: Ratio, *, seed: int, held_out: BoolArray | None = None) -> CodeArray:
     """Assigns every interaction to train, valid or test at random within its user.
 
     Shares that do not divide evenly are rounded up or down by a coin weighted with the remainder, so the

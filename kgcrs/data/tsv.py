@@ -114,9 +114,7 @@ def check_count(path: Path, what: str, found: int, expected: int, *, hint: str =
       KgcrsError: naming the file, the expected number and the found one.
     """
     if found != expected:
-        raise KgcrsError(
-            f"{path} has {found:,} {what} where {expected:,} are expected{hint and f': {hint}'}."
-        )
+        raise KgcrsError(f"{path} has {found:,} {what} where {expected:,} are expected{hint and f': {hint}'}.")
 
 
 def _read_text(path: Path) -> str:
@@ -133,9 +131,7 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise KgcrsError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
     except OSError as error:
-        raise KgcrsError(
-            f"{path} cannot be read ({error.strerror or error}): check its permissions."
-        ) from None
+        raise KgcrsError(f"{path} cannot be read ({error.strerror or error}): check its permissions.") from None
     text = text.replace("\r\n", "\n").rstrip("\n")
     if not text:
         raise KgcrsError(f"{path} is empty: its first line must be a header with tab-separated column names.")
@@ -160,9 +156,7 @@ def _integers(values: Sequence[str], path: Path, column: str) -> np.ndarray:
     except (ValueError, OverflowError):
         pass
     row, value = next((row, value) for row, value in enumerate(values) if not _fits_int32(value))
-    raise KgcrsError(
-        f"{path}, line {row + 2}, column '{column}': '{value}' is not a whole number that fits 32 bits."
-    )
+    raise KgcrsError(f"{path}, line {row + 2}, column '{column}': '{value}' is not a whole number that fits 32 bits.")
 
 
 def _fits_int32(value: str) -> bool:

@@ -118,19 +118,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--run", metavar="DIR", help="folder of a finished run (default: the newest under runs/)"
-    )
-    parser.add_argument(
-        "--user", metavar="ID|NAME", help="who you are: a number, a name, or new (default: ask)"
-    )
-    parser.add_argument(
-        "--data-root", metavar="DIR", help="folder that holds the data sets (default: as trained)"
-    )
+    parser.add_argument("--run", metavar="DIR", help="folder of a finished run (default: the newest under runs/)")
+    parser.add_argument("--user", metavar="ID|NAME", help="who you are: a number, a name, or new (default: ask)")
+    parser.add_argument("--data-root", metavar="DIR", help="folder that holds the data sets (default: as trained)")
     parser.add_argument("--replay", metavar="FILE", help="give the answers of a saved conversation again")
-    parser.add_argument(
-        "--save", metavar="FILE", help="keep the conversation in FILE, rewritten after every answer"
-    )
+    parser.add_argument("--save", metavar="FILE", help="keep the conversation in FILE, rewritten after every answer")
     parser.add_argument("--seed", type=int, metavar="N", help="random seed of the conversation (default: 0)")
     return parser
 

@@ -198,9 +198,7 @@ class Chat:
             except KgcrsError as error:
                 near = phrases.nearest(text, self.names.attributes, number=1)
                 self._suggestion = near[0] if near else None
-                more = (
-                    "Say yes to take the first." if near else "Type tags to see some, or tags WORD to search."
-                )
+                more = "Say yes to take the first." if near else "Type tags to see some, or tags WORD to search."
                 raise KgcrsError(f"{error} {more}") from None
         self.view.show(self.start(attribute))
         self._autosave()
@@ -226,9 +224,7 @@ class Chat:
 
     def _undo(self, argument: str) -> None:
         if argument and not (argument.isdecimal() and int(argument)):
-            raise KgcrsError(
-                f"undo takes a number of answers, such as undo 2, not {phrases.quoted(argument)}."
-            )
+            raise KgcrsError(f"undo takes a number of answers, such as undo 2, not {phrases.quoted(argument)}.")
         if not self.moments:
             if self.user is None or self.fixed_user is not None:
                 raise KgcrsError("There is nothing to take back.")

@@ -76,9 +76,7 @@ class Look(NamedTuple):
             grid.add_row(label, text)
         return grid
 
-    def frame(
-        self, body: RenderableType, title: str, remark: str, style: str, below: str = ""
-    ) -> RenderableType:
+    def frame(self, body: RenderableType, title: str, remark: str, style: str, below: str = "") -> RenderableType:
         """A body with a coloured frame: title and remark above, what to type next below."""
         caption = Text.assemble((title, f"bold {style}"), (f"{self.dot}{remark}", "dim"))
         if self.is_narrow:

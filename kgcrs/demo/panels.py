@@ -76,9 +76,7 @@ def list_panel(look: Look, reply: Reply) -> RenderableType:
     for place, reason in enumerate(reply.items, 1):
         because, name = _because(look, reason, matches, lacks), shown(look.names.items[reason.item], "bold")
         if look.is_narrow:
-            table.add_row(
-                str(place), Text("\n").join([name, because] if because else [name]), percent(reason.share)
-            )
+            table.add_row(str(place), Text("\n").join([name, because] if because else [name]), percent(reason.share))
         else:
             table.add_row(str(place), name, percent(reason.share), because)
     fit = look.tags(matches, "green")

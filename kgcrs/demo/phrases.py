@@ -137,9 +137,7 @@ def find_user(text: str, names: Sequence[str]) -> int:
     if number.isdecimal() and int(number) < len(names):
         return int(number)
     if re.fullmatch(r"-?\d+", number):
-        raise KgcrsError(
-            f"There is no user {quoted(number)}: numbers go from 0 to {len(names) - 1}, or say new."
-        )
+        raise KgcrsError(f"There is no user {quoted(number)}: numbers go from 0 to {len(names) - 1}, or say new.")
     return find_name(text, names, "user")
 
 
@@ -158,9 +156,7 @@ def _listed_items(text: str, listed: list[int], item_names: Sequence[str]) -> tu
     if words and all(word.isdecimal() for word in words):
         for word in words:
             if not 1 <= int(word) <= len(listed):
-                raise KgcrsError(
-                    f"There is no number {quoted(word)} in the list: use 1 to {len(listed)}, or no."
-                )
+                raise KgcrsError(f"There is no number {quoted(word)} in the list: use 1 to {len(listed)}, or no.")
         return tuple(dict.fromkeys(listed[int(word) - 1] for word in words))
     try:
         return (listed[find_name(text, [item_names[item] for item in listed], "name in the list")],)
@@ -170,9 +166,7 @@ def _listed_items(text: str, listed: list[int], item_names: Sequence[str]) -> tu
         raise KgcrsError(f"I did not catch {quoted(text)}: {ways}.{near}") from None
 
 
-def _named_tags(
-    text: str, shown: Sequence[int], below: Sequence[int], attr_names: Sequence[str]
-) -> tuple[int, ...]:
+def _named_tags(text: str, shown: Sequence[int], below: Sequence[int], attr_names: Sequence[str]) -> tuple[int, ...]:
     names = [attr_names[attribute] for attribute in below]
     found = []
     for part in filter(None, (part.strip().lstrip("#") for part in re.split(r"[,;]|\band\b", text))):

@@ -64,9 +64,7 @@ def _read_transcript(values: dict[str, Any], names: Names, agent: AgentName) -> 
     ):
         old, new = getattr(saved, field), getattr(agent, field)
         if old != new:
-            raise _Stranger(
-                f"it was held with another run ({what} {old}, here {new}), so give that run with --run"
-            )
+            raise _Stranger(f"it was held with another run ({what} {old}, here {new}), so give that run with --run")
     seed = _read(int, values.get("seed"), "seed")
     if not 0 <= seed <= MAX_SEED:
         raise _Damage(f"seed is {seed}, but seeds go from 0 to {MAX_SEED}")
@@ -75,9 +73,7 @@ def _read_transcript(values: dict[str, Any], names: Names, agent: AgentName) -> 
     rows = values.get("turns")
     if not isinstance(rows, list) or not rows:
         raise _Damage("turns is not a list of turns")
-    turns = tuple(
-        _read_turn(row, names, f"turns[{place}]", place == len(rows) - 1) for place, row in enumerate(rows)
-    )
+    turns = tuple(_read_turn(row, names, f"turns[{place}]", place == len(rows) - 1) for place, row in enumerate(rows))
     versions = values.get("versions")
     if not isinstance(versions, dict) or not all(isinstance(text, str) for text in versions.values()):
         raise _Damage("versions is not a table of names")

@@ -49,9 +49,7 @@ def replay(chat: Chat, saved: Transcript, file: Path) -> bool:
         try:
             fresh = chat.take(turn.message)
         except KgcrsError as error:
-            raise KgcrsError(
-                f"The saved conversation '{file}' is damaged at turns[{place}].answer: {error}"
-            ) from None
+            raise KgcrsError(f"The saved conversation '{file}' is damaged at turns[{place}].answer: {error}") from None
     verdict = f"Replayed {len(saved.turns)} moves: the agent said exactly the same."
     if size:
         verdict = (
@@ -88,7 +86,5 @@ def spoken(message: Message, reply: Reply, names: Names) -> str:
 
 def _other_versions(saved: dict[str, str]) -> str:
     here = versions()
-    changed = [
-        f"{name} {old}, here {here[name]}" for name, old in saved.items() if here.get(name, old) != old
-    ]
+    changed = [f"{name} {old}, here {here[name]}" for name, old in saved.items() if here.get(name, old) != old]
     return f" (saved with {'; '.join(changed)})" if changed else ""

@@ -86,9 +86,7 @@ def with_visitor(params: AgentParams) -> AgentParams:
     )
 
 
-def open_chat(
-    params: AgentParams, spec: AgentSpec, user: int, attribute: int, key: Array
-) -> tuple[ChatState, Reply]:
+def open_chat(params: AgentParams, spec: AgentSpec, user: int, attribute: int, key: Array) -> tuple[ChatState, Reply]:
     """Opens a conversation: the person names one attribute, the agent makes its first move.
 
     Args:
@@ -118,9 +116,7 @@ def open_chat(
     return state, explain(thought, 2, spec.protocol, params.catalogue.num_items)
 
 
-def answer(
-    params: AgentParams, spec: AgentSpec, state: ChatState, message: Message
-) -> tuple[ChatState, Reply]:
+def answer(params: AgentParams, spec: AgentSpec, state: ChatState, message: Message) -> tuple[ChatState, Reply]:
     """Takes the person's answer to the pending move; the agent learns from it and makes the next one.
 
     An "unknown" marks the question as asked and costs a turn; it confirms and denies nothing, leaves the

@@ -29,9 +29,7 @@ class Terminal:
     """Prints what the agent says and reads what the person types; knows nothing of the conversation
     itself."""
 
-    def __init__(
-        self, names: Names, noun: tuple[str, str], max_turns: int, console: Console | None = None
-    ) -> None:
+    def __init__(self, names: Names, noun: tuple[str, str], max_turns: int, console: Console | None = None) -> None:
         """Prepares the screen.
 
         Args:
@@ -123,9 +121,7 @@ class Terminal:
 
     def idea(self, item: str, tags: Sequence[str], *, is_secret: bool) -> None:
         """Prints an item with its tags; `is_secret` for one to think of."""
-        told = (
-            Text.assemble(", tagged ", listing(tags, "green", most=_MOST_TAGS)) if tags else ", without tags"
-        )
+        told = Text.assemble(", tagged ", listing(tags, "green", most=_MOST_TAGS)) if tags else ", without tags"
         lead, rest = ("Think of ", ". I do not peek.") if is_secret else ("", ".")
         self.say(lead, shown(item, "bold"), told, rest)
 

@@ -131,9 +131,7 @@ def _questions(chosen: Array, scores: Array) -> Array:
     return jnp.append(jnp.where(closed, -1, chosen), rivals).astype(jnp.int32)
 
 
-def _options(
-    question: Array, public: SessionPublic, cat: Catalogue, protocol: ProtocolConfig
-) -> tuple[Array, Array]:
+def _options(question: Array, public: SessionPublic, cat: Catalogue, protocol: ProtocolConfig) -> tuple[Array, Array]:
     if protocol.question == "binary":
         return jnp.zeros(0, jnp.int32), jnp.zeros(0, jnp.int32)
     having = spmm(cat.attr_csr, public.candidates.astype(jnp.float32)[:, None])[:, 0]

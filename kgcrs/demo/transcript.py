@@ -161,9 +161,7 @@ def _named(place: int, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _turn_values(turn: Turn, names: Names) -> dict[str, Any]:
-    said: dict[str, Any] = (
-        {"question": names.questions[turn.reply.question.question]} if turn.reply.question else {}
-    )
+    said: dict[str, Any] = {"question": names.questions[turn.reply.question.question]} if turn.reply.question else {}
     said |= {"items": [names.items[reason.item] for reason in turn.reply.items]}
     values: dict[str, Any] = {"agent": plain(turn.reply), "names": said, "answer": None}
     if turn.message:

@@ -83,7 +83,9 @@ class Outcome(NamedTuple):
     was_live: Array
 
 
-def reset(key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, protocol: ProtocolConfig) -> DialogueState:
+def reset(
+    key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, protocol: ProtocolConfig
+) -> DialogueState:
     """Opens a session: the user names one uniformly drawn attribute of the target.
 
     Args:
@@ -97,9 +99,7 @@ def reset(key: Array, user: Array, private: UserPrivate, catalogue: Catalogue, p
     return DialogueState(public, private, jnp.array(False), jnp.array(False))
 
 
-def open_session(
-    user: Array, attribute: Array, catalogue: Catalogue, protocol: ProtocolConfig
-) -> SessionPublic:
+def open_session(user: Array, attribute: Array, catalogue: Catalogue, protocol: ProtocolConfig) -> SessionPublic:
     """What an agent sees once a user, simulated or human, has named `attribute` (int32 [])."""
     accepted = jnp.zeros(catalogue.num_attributes, bool).at[attribute].set(True)
     candidates = catalogue.attr_item[attribute]
@@ -170,7 +170,10 @@ def apply_answer(
     if protocol.question == "binary":
         agreeing = jnp.where(accepted, catalogue.attr_item[question], True)
         slots = lambda ids, keep: _append(ids, question[None], keep[None])  # noqa: E731
-        accepted_ids, rejected_ids = slots(public.accepted_ids, accepted), slots(public.rejected_ids, ~accepted)
+        accepted_ids, rejected_ids = (
+            slots(public.accepted_ids, accepted),
+            slots(public.rejected_ids, ~accepted),
+        )
     else:
         from kgcrs.graph.segment import spmm
 
@@ -198,9 +201,7 @@ def apply_refusal(public: SessionPublic, items: Array, protocol: ProtocolConfig)
     """What a refused list (items: int32 [k], padded with I) changes: its items leave the candidates."""
     start = (public.turn - 1) * protocol.list_size
     refused = jax.lax.dynamic_update_slice(public.rejected_items, items.astype(jnp.int32), (start,))
-    return public._replace(
-        candidates=public.candidates.at[items].set(False, mode="drop"), rejected_items=refused
-    )
+    return public._replace(candidates=public.candidates.at[items].set(False, mode="drop"), rejected_items=refused)
 
 
 def end_turn(public: SessionPublic, mark: Array) -> SessionPublic:

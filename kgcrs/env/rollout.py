@@ -18,7 +18,7 @@ from jax import Array
 
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import ProtocolConfig
-from kgcrs.env.dialogue import ASK, Decision, DialogueState, SessionPublic, reset, step
+from kgcrs.env.dialogue import ASK, Decision, DialogueState, reset, step
 from kgcrs.env.rewards import REWARDS, Rewards
 from kgcrs.env.user import UserPrivate
 from kgcrs.graph.catalogue import Catalogue
@@ -61,7 +61,7 @@ class Sessions(NamedTuple):
     user: Array
     item: Array
     acceptable: Array
-    index: Array
+    index: Array  # type: ignore[assignment]  # the field hides tuple.index, which nobody calls
 
 
 def turn_keys(session_key: Array, turn: Array) -> tuple[Array, Array, Array]:

@@ -37,7 +37,6 @@ class Catalogue(NamedTuple):
     attr_csr: Csr [A, I]. item_csr: Csr [I, A].
     history: int32 [U, H]. Training items of each user, padded with I.
     train_count: int32 [I]. Training interactions of each item.
-    friends: Csr [U, U], rows divided by the number of friends. item_tag_mean: Csr [I, A], rows sum to one.
     """
 
     attr_item: Array
@@ -114,7 +113,8 @@ def build_catalogue(data: CrsData, question: str = "binary", *, fit_on: str = "t
         question_attr[data.attr_parent[:, 1], data.attr_parent[:, 0]] = True
         children = [attr_item[row].any(0) for row in question_attr]
         question_item = np.stack(children)
-        question_csr = build_csr(*np.nonzero(question_item), question_item.shape)
+        links = np.nonzero(question_item)
+        question_csr = build_csr(links[0], links[1], (question_item.shape[0], num_items))
     else:
         question_attr, question_item, question_csr = np.zeros((0, 0), bool), attr_item, attr_csr
     dense = question_item.shape[0] <= DENSE_QUESTIONS

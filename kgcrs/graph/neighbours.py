@@ -107,5 +107,7 @@ def draw_pool(
     disliked = rejected_ids[jnp.floor(share[0] * num_rejected).astype(jnp.int32)]
     attribute = jnp.where(num_rejected > 0, disliked, nth_attribute_of(safe_start, share[0], catalogue))
     item = nth_item_of(attribute, share[1], catalogue)
+    safe = jnp.maximum(attribute, 0)
+    empty = catalogue.attr_indptr[safe + 1] == catalogue.attr_indptr[safe]  # a rejected attribute no item has
     known = (item[:, None] == blocked[None, :]).any(1)
-    return Pool(item, attribute, safe_start, (attribute >= 0) & ~known & (alive | (num_rejected > 0)))
+    return Pool(item, attribute, safe_start, (attribute >= 0) & ~empty & ~known & (alive | (num_rejected > 0)))

@@ -41,9 +41,7 @@ class SparseGraph(NamedTuple):
     backward: Csr
 
 
-def build_csr(
-    rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int], data: np.ndarray | None = None
-) -> Csr:
+def build_csr(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int], data: np.ndarray | None = None) -> Csr:
     """Sorts an edge list into a `Csr` on the host.
 
     Args:

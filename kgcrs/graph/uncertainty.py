@@ -12,7 +12,6 @@ import numpy as np
 import scipy.sparse as sp
 from jax import Array
 
-
 EPS = 1e-6
 DENSE_NODES = 512
 """Up to this many nodes the attribute graph is a dense matrix."""
@@ -24,7 +23,7 @@ class NearestLinks(NamedTuple):
     index: int32 [A, K]. Columns. weight: float32 [A, K]. Values, 0 where a row has fewer links.
     """
 
-    index: Array
+    index: Array  # type: ignore[assignment]  # the field hides tuple.index, which nobody calls
     weight: Array
 
 
@@ -46,7 +45,9 @@ class AttributeGraph(NamedTuple):
 def mix(operator: Array | NearestLinks, x: Array, rows: Array | None = None) -> Array:
     """Matrix [A, A] (or the given rows int32 [R] of it) times features float32 [A, F] -> float32 [R, F]."""
     if isinstance(operator, NearestLinks):
-        index, weight = (operator.index, operator.weight) if rows is None else (operator.index[rows], operator.weight[rows])
+        index, weight = (
+            (operator.index, operator.weight) if rows is None else (operator.index[rows], operator.weight[rows])
+        )
         return (weight[..., None] * x[index]).sum(-2)
     return (operator if rows is None else operator[rows]) @ x
 
@@ -152,9 +153,7 @@ def degree_feature(degree: Array, gamma: float = 20.0, scale: str = "clip") -> A
     return jnp.minimum(degree / gamma, 1.0)
 
 
-def divergence_feature(
-    probability: Array, neighbour_mean: Array | NearestLinks, rows: Array | None = None
-) -> Array:
+def divergence_feature(probability: Array, neighbour_mean: Array | NearestLinks, rows: Array | None = None) -> Array:
     """Mean symmetric Kullback-Leibler divergence between an attribute's preference and its neighbours'.
 
     Source: KGenSam Eq. 10

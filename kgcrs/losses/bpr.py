@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def bpr_item_loss(positive: Array, negative: Array, l2: Array | float = 0.0, squared_norm: Array | float = 0.0) -> Array:
+def bpr_item_loss(
+    positive: Array, negative: Array, l2: Array | float = 0.0, squared_norm: Array | float = 0.0
+) -> Array:
     """Bayesian personalised ranking of one (user, positive item, negative item).
 
     Source: KGenSam Eq. 5

@@ -59,8 +59,11 @@ def reinforce_loss(log_prob: Array, advantage: Array, mask: Array | None = None)
     Returns:
       float32 [...].
     """
-    loss = -log_prob * jax.lax.stop_gradient(advantage)
-    return loss if mask is None else jnp.where(mask, loss, 0.0)
+    advantage = jax.lax.stop_gradient(advantage)
+    if mask is None:
+        return -log_prob * advantage
+    # Masked before the product as well: 0 times NaN would reach the gradient.
+    return jnp.where(mask, -log_prob * jnp.where(mask, advantage, 0.0), 0.0)
 
 
 def ordered_sample_log_prob(logits: Array, picks: Array, pool_mask: Array) -> Array:

@@ -37,9 +37,7 @@ class BoundCheck(NamedTuple):
     average_turns: float
 
 
-def average_turns_bounds(
-    success_rates: Mapping[int, float], *, clock: Clock = "action"
-) -> tuple[float, float]:
+def average_turns_bounds(success_rates: Mapping[int, float], *, clock: Clock = "action") -> tuple[float, float]:
     """Smallest and largest average turns that agree with some success rates.
 
     Args:
@@ -104,7 +102,5 @@ def _check_curve(known: Mapping[int, float]) -> None:
         if turn == 1 and rate > 0.0:
             raise KgcrsError(f"SR@1 is {rate:g}; it must be 0, because turn 1 is the user's opening.")
         if rate < previous:
-            raise KgcrsError(
-                f"SR@{turn} is {rate:g}, below an earlier {previous:g}; success rates cannot fall."
-            )
+            raise KgcrsError(f"SR@{turn} is {rate:g}, below an earlier {previous:g}; success rates cannot fall.")
         previous = rate

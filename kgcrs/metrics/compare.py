@@ -149,9 +149,7 @@ def paired_difference(
       KgcrsError: when the two rows do not hold the same number of sessions or compatible numbers of seeds.
     """
     one, two = np.atleast_2d(np.asarray(first, np.float64)), np.atleast_2d(np.asarray(second, np.float64))
-    if one.shape[1] != two.shape[1] or (
-        one.shape[0] != two.shape[0] and 1 not in (one.shape[0], two.shape[0])
-    ):
+    if one.shape[1] != two.shape[1] or (one.shape[0] != two.shape[0] and 1 not in (one.shape[0], two.shape[0])):
         raise KgcrsError(
             f"Paired rows have shapes {one.shape} and {two.shape}; evaluate both on the same sessions, "
             "under the same number of seeds or one of them under a single seed."
@@ -239,9 +237,7 @@ def _draw(
         size = min(chunk, num_resamples - start)
         user_weight = _multinomial(rng, size, num_users)
         seed_weight = _multinomial(rng, size, num_seeds) / num_seeds
-        ratio = _safe_ratio(
-            np.tensordot(user_weight, top, axes=(1, 0)), np.tensordot(user_weight, bottom, axes=(1, 0))
-        )
+        ratio = _safe_ratio(np.tensordot(user_weight, top, axes=(1, 0)), np.tensordot(user_weight, bottom, axes=(1, 0)))
         drawn.append(np.einsum("rs,rsm->rm", seed_weight, ratio))
     mean = _safe_ratio(top.sum(axis=0), bottom.sum(axis=0)).mean(axis=0)
     return mean, np.concatenate(drawn)

@@ -117,9 +117,7 @@ def session_success(success: ArrayLike, success_action: ArrayLike, turn: ArrayLi
     >>> float(session_success(True, 4, 5)), float(session_success(True, 4, 4))
     (1.0, 0.0)
     """
-    return jnp.where(
-        jnp.asarray(success, bool) & (jnp.asarray(success_action) + 1 <= jnp.asarray(turn)), 1.0, 0.0
-    )
+    return jnp.where(jnp.asarray(success, bool) & (jnp.asarray(success_action) + 1 <= jnp.asarray(turn)), 1.0, 0.0)
 
 
 def session_turns(success: ArrayLike, success_action: ArrayLike) -> Array:
@@ -145,9 +143,7 @@ def session_turns_self_consistent(success: ArrayLike, success_action: ArrayLike)
     Returns:
       float32 []. Turns.
     """
-    return jnp.where(jnp.asarray(success, bool), jnp.asarray(success_action) + 1, MAX_TURNS).astype(
-        jnp.float32
-    )
+    return jnp.where(jnp.asarray(success, bool), jnp.asarray(success_action) + 1, MAX_TURNS).astype(jnp.float32)
 
 
 def session_hdcg(success: ArrayLike, success_action: ArrayLike, rank: ArrayLike) -> Array:
@@ -242,9 +238,7 @@ def average_turns_self_consistent(log: SessionLog) -> float:
     Returns:
       Turns, in [2, 15].
     """
-    return float(
-        np.asarray(turns_per_session_self_consistent(log.success, log.success_action), np.float64).mean()
-    )
+    return float(np.asarray(turns_per_session_self_consistent(log.success, log.success_action), np.float64).mean())
 
 
 def hdcg(log: SessionLog) -> float:

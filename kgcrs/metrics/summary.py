@@ -112,9 +112,7 @@ def summary(log: SessionLog) -> dict[str, float]:
     Returns:
       The names of `contributions` and `num_sessions`; NaN where a group is empty.
     """
-    values = {
-        name: float(_ratio(part.value.sum(), part.weight.sum())) for name, part in contributions(log).items()
-    }
+    values = {name: float(_ratio(part.value.sum(), part.weight.sum())) for name, part in contributions(log).items()}
     return {**values, "num_sessions": float(len(np.asarray(log.user)))}
 
 

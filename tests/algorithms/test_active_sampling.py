@@ -123,9 +123,7 @@ def test_a_small_pool_holds_the_most_uncertain_questions():
     state, beliefs = first_turn(here)
     small = replace(here.spec.active, pool_size=5)
     assert active_pool_size(14, small) == 5 and active_pool_size(3, small) == 3
-    everything, seen = (
-        active_input(here.params, state.public, beliefs, c) for c in (here.spec.active, small)
-    )
+    everything, seen = (active_input(here.params, state.public, beliefs, c) for c in (here.spec.active, small))
     picked = np.asarray(seen.questions)
     uncertainty = np.where(beliefs.can_ask, np.asarray(everything.state)[:, 7], -1)
     assert set(picked) == set(np.argsort(-uncertainty, kind="stable")[:5])
@@ -303,9 +301,7 @@ def test_entropy_bonus_keeps_the_policy_open():
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True, reason="play_episode goes on asking when the protocol is shorter than the episode"
-)
+@pytest.mark.xfail(strict=True, reason="play_episode goes on asking when the protocol is shorter than the episode")
 def test_an_episode_ends_with_the_conversation():
     config = configure(
         protocol={"max_turns": 3},

@@ -33,9 +33,7 @@ def entropy(p):
 
 def test_entropy_worked_numbers():
     # One in four: .25 * 2 + .75 * .415 = .811 bits.
-    np.testing.assert_allclose(
-        binary_entropy(jnp.array([0.0, 0.25, 0.5, 1.0])), [0, 0.811278, 1, 0], atol=1e-5
-    )
+    np.testing.assert_allclose(binary_entropy(jnp.array([0.0, 0.25, 0.5, 1.0])), [0, 0.811278, 1, 0], atol=1e-5)
     grid = jnp.linspace(0.01, 0.99, 25)
     np.testing.assert_allclose(binary_entropy(grid), entropy_feature(grid), atol=1e-5)
     assert np.isfinite(jax.vmap(jax.grad(binary_entropy))(jnp.array([0.0, 0.5, 1.0]))).all()
@@ -127,6 +125,4 @@ def test_each_rule_of_an_agent_is_the_one_it_names():
         np.testing.assert_allclose(got, expected, atol=1e-3)
     opening = int(np.flatnonzero(state.public.asked)[0])
     assert not bool(beliefs.can_ask[opening])
-    np.testing.assert_array_equal(
-        beliefs.can_ask, (share > 0) & (share < 1) & (np.arange(len(share)) != opening)
-    )
+    np.testing.assert_array_equal(beliefs.can_ask, (share > 0) & (share < 1) & (np.arange(len(share)) != opening))

@@ -141,8 +141,7 @@ def test_tuple_loss_equals_its_formula():
     bpr = lambda margin: np.log1p(np.exp(-margin))  # noqa: E731
     square = lambda *rows: 0.01 * sum((r**2).sum() for r in rows)  # noqa: E731
     want = sum(
-        bpr(query @ (item[10] - item[n])) + square(user[4], attr[1], attr[3], item[10], item[n])
-        for n in (20, 30)
+        bpr(query @ (item[10] - item[n])) + square(user[4], attr[1], attr[3], item[10], item[n]) for n in (20, 30)
     )
     want += 0.7 * (bpr(query @ (attr[2] - attr[5])) + square(attr[2], attr[5]))
     got = tuple_loss(tables, example(), jax.random.key(0), hyper)
@@ -210,9 +209,7 @@ def test_fitting_lowers_the_loss_and_ranks_validation_items(fitted):
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
     key = jax.random.key(9)
     fresh = fm_tables(init_state(jax.random.key(0), DATA, 40, CONFIG).params, DATA.fields)
-    before, after = (
-        np.array(validate(key, t, DATA, 256)) for t in (fresh, fm_tables(state.params, DATA.fields))
-    )
+    before, after = (np.array(validate(key, t, DATA, 256)) for t in (fresh, fm_tables(state.params, DATA.fields)))
     assert after[0] > 0.6 and after[0] > before[0] + 0.08  # items, within those that fit the conversation
     assert after[1] > 0.65 and after[1] > before[1] + 0.08  # attributes
     # Popularity does not explain it: ranking items by their training interactions does worse.
@@ -229,9 +226,7 @@ def test_validation_depends_on_its_key_alone_and_is_one_half_for_equal_scores():
     once, again = (validate(jax.random.key(1), tables, DATA, 256) for _ in range(2))
     assert list(map(float, once)) == list(map(float, again))
     assert float(once[0]) == pytest.approx(0.5, abs=0.06)
-    assert float(once[2]) == pytest.approx(
-        0.1, abs=0.08
-    )  # a random score is in the top tenth a tenth of the time
+    assert float(once[2]) == pytest.approx(0.1, abs=0.08)  # a random score is in the top tenth a tenth of the time
 
 
 @pytest.mark.xfail(strict=True, reason="validation_scores draws the positive item among its own negatives")
@@ -250,9 +245,7 @@ def test_validation_pairs_change_no_trained_weight():
     user, item = (jnp.asarray(column, jnp.int32) for column in WORLD.session_pairs("test").T)
     other = DATA._replace(valid_user=user, valid_item=item)
     hyper = fm_hyper(CONFIG)
-    ends = [
-        epoch(hyper, init_state(jax.random.key(0), d, 40, CONFIG), d, config=CONFIG)[0] for d in (DATA, other)
-    ]
+    ends = [epoch(hyper, init_state(jax.random.key(0), d, 40, CONFIG), d, config=CONFIG)[0] for d in (DATA, other)]
     assert tree_hash(ends[0].params) == tree_hash(ends[1].params)
 
 

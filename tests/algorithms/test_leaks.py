@@ -54,9 +54,7 @@ def kgensam(data=DATA, **ablation):
 
 
 def run(here, sessions, secrets=None):
-    return trace(
-        here.agent, here.params, KEY, sessions, here.params.catalogue, here.protocol, secrets=secrets
-    )
+    return trace(here.agent, here.params, KEY, sessions, here.params.catalogue, here.protocol, secrets=secrets)
 
 
 @pytest.fixture(scope="module")
@@ -238,9 +236,7 @@ def relabel(params, users, items, attributes):
     return params._replace(
         catalogue=catalogue,
         tables=type(tables)(by(users, tables.user), by(items, tables.item), by(attributes, tables.attribute)),
-        graph=type(graph)(
-            square(graph.neighbour_mean), square(graph.convolution), by(attributes, graph.degree)
-        ),
+        graph=type(graph)(square(graph.neighbour_mean), square(graph.convolution), by(attributes, graph.degree)),
         known=by(users, item_name[params.known]),
         blocked=by(users, item_name[params.blocked]),
         node_user=by(users, params.node_user),

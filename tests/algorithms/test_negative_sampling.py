@@ -241,9 +241,7 @@ def test_a_step_changes_the_policy_and_a_copy_but_not_the_recommender(start):
     assert float(metrics["copy_loss"]) > 0
     again, _ = train(negative_hyper(SMALL), start, NEGATIVES, config=SMALL, pool_size=24)
     assert tree_hash(again) == tree_hash(state)
-    later, _ = train(
-        negative_hyper(SMALL), start._replace(step=jnp.int32(1)), NEGATIVES, config=SMALL, pool_size=24
-    )
+    later, _ = train(negative_hyper(SMALL), start._replace(step=jnp.int32(1)), NEGATIVES, config=SMALL, pool_size=24)
     assert tree_hash(later.policy) != tree_hash(state.policy)  # other interactions, walks and picks
 
 
@@ -275,9 +273,7 @@ def test_more_picks_than_pool_members_stays_finite(start):
     assert_finite((state.policy, state.tables, metrics), "testing")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the copy's loss counts picks that are not real: dead ends and known items"
-)
+@pytest.mark.xfail(strict=True, reason="the copy's loss counts picks that are not real: dead ends and known items")
 def test_the_copy_never_pushes_down_a_training_item():
     # As many picks as walks, so that some picks are walks which met a training item of the user.
     config = replace(SMALL, num_picks=8, batch_size=4)

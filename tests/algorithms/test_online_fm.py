@@ -76,9 +76,7 @@ def test_pair_mean_equals_the_double_loop(seed):
         feedback(),
         feedback(rejected=()),
         feedback(negative=()),
-        feedback(
-            positive=(2, 5, 8, 2), negative=(1, 3, 4, 6, 7), accepted=(0, 1, 2, 3, 7), rejected=(4, 5, 6)
-        ),
+        feedback(positive=(2, 5, 8, 2), negative=(1, 3, 4, 6, 7), accepted=(0, 1, 2, 3, 7), rejected=(4, 5, 6)),
     ],
 )
 def test_loss_and_slope_equal_the_python_twin(given):
@@ -96,9 +94,7 @@ def test_loss_and_slope_equal_the_python_twin(given):
 def test_no_steps_or_no_rate_is_the_identity():
     offset = jnp.linspace(-1, 1, D)
     np.testing.assert_array_equal(update(offset, USER, feedback(), TABLES, HYPER, num_steps=0), offset)
-    np.testing.assert_array_equal(
-        update(offset, USER, feedback(), TABLES, HYPER._replace(lr=0.0), num_steps=4), offset
-    )
+    np.testing.assert_array_equal(update(offset, USER, feedback(), TABLES, HYPER._replace(lr=0.0), num_steps=4), offset)
 
 
 def test_nothing_to_learn_from_pulls_back_to_the_trained_vector():
@@ -116,9 +112,7 @@ def test_nothing_to_learn_from_pulls_back_to_the_trained_vector():
 def test_update_raises_accepted_over_rejected_and_positives_over_negatives(seed):
     rng = np.random.default_rng(seed)
     attributes, items = rng.permutation(A), rng.permutation(I)
-    given = feedback(
-        positive=items[:3], negative=items[3:7], accepted=attributes[:2], rejected=attributes[2:4]
-    )
+    given = feedback(positive=items[:3], negative=items[3:7], accepted=attributes[:2], rejected=attributes[2:4])
     user, item, attribute = (np.asarray(t) for t in TABLES)
     attribute_gap = attribute[attributes[:2]].mean(0) - attribute[attributes[2:4]].mean(0)
     item_gap = item[items[:3]].mean(0) - item[items[3:7]].mean(0)

@@ -86,9 +86,7 @@ def test_nested_numbers_can_be_swept():
 
 
 def test_unknown_and_empty_axes_are_told():
-    with pytest.raises(
-        KgcrsError, match=r"'learning' cannot be swept; what can: lr, l2, .*popular_negatives"
-    ):
+    with pytest.raises(KgcrsError, match=r"'learning' cannot be swept; what can: lr, l2, .*popular_negatives"):
         grid(LANE, {"learning": (1.0,)})
     with pytest.raises(KgcrsError, match=r"Did you mean 'dropout'"):
         grid(LANE, {"dropuot": (1.0,)})
@@ -130,9 +128,7 @@ def test_a_lane_is_its_run_alone_and_stops_when_it_would(mode):
     alone = jax.jit(partial(train, trainer=trainer))
     for lane in range(keys.shape[0]):
         state, curve = alone(jax.tree.map(lambda x, i=lane: x[i], hypers), keys[lane], DATA)
-        same = (
-            np.testing.assert_array_equal if mode == "map" else partial(np.testing.assert_allclose, rtol=1e-4)
-        )
+        same = np.testing.assert_array_equal if mode == "map" else partial(np.testing.assert_allclose, rtol=1e-4)
         same(np.asarray(states.x[lane]), np.asarray(state.x))
         same(np.asarray(curves["score"][lane]), np.asarray(curve["score"]))  # NaN where it had stopped
         length = {0.0: 6, 1.0: 3, 5.0: 1}[float(hypers.patience[lane])]

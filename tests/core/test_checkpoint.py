@@ -197,9 +197,7 @@ def with_user(user):
         (with_user({"new": jnp.ones(2)}), "'params.fm.user.new' is expected but not in it"),
         (state_of(0)._replace(replay=()), "'replay.0' is in it but not expected"),
         (
-            state_of(0)._replace(
-                keys={"one": jax.random.key(0, impl="rbg"), "many": state_of(0).keys["many"]}
-            ),
+            state_of(0)._replace(keys={"one": jax.random.key(0, impl="rbg"), "many": state_of(0).keys["many"]}),
             "'keys.one' has kind random key .*fry.*, expected random key .*rbg",
         ),
     ],

@@ -70,10 +70,7 @@ def test_is_disk_full_looks_at_causes_and_at_foreign_wording():
 
 
 def test_a_closed_pipe_is_quiet():
-    program = (
-        "from kgcrs.core.errors import run_main\n"
-        "run_main(lambda: [print('x' * 99) for _ in range(9999)] and 0)"
-    )
+    program = "from kgcrs.core.errors import run_main\nrun_main(lambda: [print('x' * 99) for _ in range(9999)] and 0)"
     with subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -16,9 +16,7 @@ def test_a_label_names_the_same_stream_everywhere(key):
 
 
 def test_labels_and_seeds_differ(key):
-    streams = {
-        tuple(words(stream(seed, name))) for seed in (key, jax.random.key(1)) for name in ("a", "b", "ä", "")
-    }
+    streams = {tuple(words(stream(seed, name))) for seed in (key, jax.random.key(1)) for name in ("a", "b", "ä", "")}
     assert len(streams) == 8
 
 

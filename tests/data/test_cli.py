@@ -59,8 +59,6 @@ def test_exit_codes_and_one_sentence_errors():
 
 
 def test_looking_at_data_needs_no_accelerator_library():
-    code = (
-        "import sys, kgcrs.data.__main__; sys.exit(any(m in sys.modules for m in ('jax', 'pandas', 'tyro')))"
-    )
+    code = "import sys, kgcrs.data.__main__; sys.exit(any(m in sys.modules for m in ('jax', 'pandas', 'tyro')))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=60).returncode == 0

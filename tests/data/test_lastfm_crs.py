@@ -20,8 +20,7 @@ needs_files = pytest.mark.skipif(
 MINIATURE = {
     "users": "user\thetrec_user_id\n1\t9\n0\t2\n",
     "items": "item\thetrec_artist_id\tname\n0\t50\tAir\n1\t51\t\n2\t52\tBlur\n",
-    "interactions": "user\titem\tsplit\tlisten_count\n"
-    "0\t2\ttrain\t5\n1\t0\ttrain\t1\n0\t0\tvalid\t1\n1\t2\ttest\t1\n",
+    "interactions": "user\titem\tsplit\tlisten_count\n0\t2\ttrain\t5\n1\t0\ttrain\t1\n0\t0\tvalid\t1\n1\t2\ttest\t1\n",
     "user_friends": "user\tfriend\n0\t1\n1\t0\n",
     "attributes_coarse": "attr\thetrec_tag_id\tname\n0\t13\tchillout\n1\t73\trock\n",
     "item_attr_coarse": "item\tattr\n2\t1\n0\t0\n",
@@ -144,9 +143,7 @@ def test_published_facts(name, mean, most, edges, likes):
     assert data.history().shape == (1_801, 35)
     assert sum(name.startswith("artist #") for name in data.item_names) == 150
     # docs/data.md says that no session is dropped.
-    assert all(
-        len(data.session_pairs(split)) == len(data.pairs(split)) for split in ("train", "valid", "test")
-    )
+    assert all(len(data.session_pairs(split)) == len(data.pairs(split)) for split in ("train", "valid", "test"))
 
 
 @needs_files

@@ -102,9 +102,7 @@ def test_mistakes_name_file_line_column_and_value(folder, stem, old, new, parts)
 
 def test_a_missing_table_lists_what_belongs_there(folder):
     (folder / "users.tsv").unlink()
-    with pytest.raises(
-        KgcrsError, match="users.tsv.*holds users.tsv, items.tsv, attributes.tsv and interactions.tsv"
-    ):
+    with pytest.raises(KgcrsError, match="users.tsv.*holds users.tsv, items.tsv, attributes.tsv and interactions.tsv"):
         load_folder(folder)
     with pytest.raises(KgcrsError, match="folder does not exist"):
         load(f"folder:{folder}/nowhere")

@@ -49,9 +49,7 @@ def test_the_seed_draws_the_world():
 )
 def test_other_sizes_keep_the_guarantees(users, items, attributes, seed, train):
     ratio = (train, (1 - train) / 2, (1 - train) / 2)
-    data = synthetic_world(
-        num_users=users, num_items=items, num_attributes=attributes, seed=seed, split_ratio=ratio
-    )
+    data = synthetic_world(num_users=users, num_items=items, num_attributes=attributes, seed=seed, split_ratio=ratio)
     assert data.attributes_per_item().min() >= 1
     assert np.bincount(data.pairs("train")[:, 0], minlength=users).min() >= 5
     assert len(set(data.item_names)) == items and len(set(data.attr_names)) == attributes

@@ -99,9 +99,7 @@ def test_find_table_prefers_the_plain_file(tmp_path):
 def test_id_and_count_checks_name_the_place(tmp_path):
     path = tmp_path / "items.tsv"
     check_ids(path, "item", np.array([0, 4], np.int32), 5, "items")
-    with pytest.raises(
-        KgcrsError, match="line 3, column 'item': 5 is not one of the 5 items; ids run from 0 to 4"
-    ):
+    with pytest.raises(KgcrsError, match="line 3, column 'item': 5 is not one of the 5 items; ids run from 0 to 4"):
         check_ids(path, "item", np.array([0, 5], np.int32), 5, "items")
     check_count(path, "rows", 7, 7)
     with pytest.raises(KgcrsError, match="items.tsv has 6,000 rows where 7,000 are expected: copy it."):

@@ -64,9 +64,7 @@ def small_agent(config=CONFIG):
     data = load_data(config)
     world = build_world(data, config)
     parts = small_parts(world, config)
-    params = agent_params(
-        world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn
-    )
+    params = agent_params(world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn)
     return TrainedAgent(config, data, world, agent_spec(config), params)
 
 

@@ -185,9 +185,7 @@ def test_a_replay_tells_numbers_that_differ(talk, tmp_path):
     file.write_text(json.dumps(values))
     chat = new_chat()
     assert replayed(chat, file)
-    assert (
-        "the same moves, but numbers behind them differ by up to 1.0e-05" in chat.view.console.file.getvalue()
-    )
+    assert "the same moves, but numbers behind them differ by up to 1.0e-05" in chat.view.console.file.getvalue()
 
 
 def test_a_replay_of_an_impossible_answer_is_damage(talk, tmp_path):

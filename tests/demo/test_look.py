@@ -147,9 +147,7 @@ def test_plain_terminals_get_plain_characters():
 
 
 def test_no_colour_where_none_is_wanted():
-    colourful, plain = (
-        terminal(force_terminal=True, no_color=no, color_system="truecolor") for no in (False, True)
-    )
+    colourful, plain = (terminal(force_terminal=True, no_color=no, color_system="truecolor") for no in (False, True))
     for view in (colourful, plain):
         view.show(ASK)
     assert "\x1b[36m" in text_of(colourful) and "\x1b[36m" not in text_of(plain)

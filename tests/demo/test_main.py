@@ -95,9 +95,7 @@ def test_wrong_words_give_one_sentence(run_dir, tmp_path, monkeypatch):
     with pytest.raises(KgcrsError, match="--seed is -1"):
         main(["--seed", "-1"])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        KgcrsError, match="no trained agent under 'runs': train one with python -m train.kgensam"
-    ):
+    with pytest.raises(KgcrsError, match="no trained agent under 'runs': train one with python -m train.kgensam"):
         main([])
     answer = program("--run", tmp_path)
     assert answer.returncode == 2 and answer.stderr.count("\n") == 1 and answer.stderr.startswith("error: ")

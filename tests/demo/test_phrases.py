@@ -102,6 +102,4 @@ def test_commands_and_their_arguments():
     assert phrases.read_command("undo 3") == ("undo", "3")
     assert phrases.read_command(" /TAGS acid jazz") == ("tags", "acid jazz")
     assert phrases.read_command("?") == ("help", "") and phrases.read_command("exit") == ("quit", "")
-    assert (
-        phrases.read_command("no idea") is phrases.read_command('"why"') is phrases.read_command("") is None
-    )
+    assert phrases.read_command("no idea") is phrases.read_command('"why"') is phrases.read_command("") is None

@@ -60,9 +60,7 @@ def test_a_list_is_explained_item_by_item():
     for place, reason in enumerate(reply.items):
         assert reason.share == pytest.approx(share[best[place]], rel=1e-3)
         assert reason.matches == (ROCK, confirmed)
-        assert (reason.has, reason.lacks) == (
-            ((denied,), ()) if HAS[reason.item, denied] else ((), (denied,))
-        )
+        assert (reason.has, reason.lacks) == (((denied,), ()) if HAS[reason.item, denied] else ((), (denied,)))
         assert reason.known == (reason.item in mine)
         others = mine[mine != reason.item]
         cosine = unit[others] @ unit[reason.item]

@@ -21,9 +21,7 @@ from kgcrs.demo.transcript import (
     save_transcript,
 )
 
-NAMES = Names(
-    ("Ann", "new"), ("Björk", "[unknown]", "日本"), ("rock", "jazz", "[/red]"), ("rock", "jazz", "[/red]")
-)
+NAMES = Names(("Ann", "new"), ("Björk", "[unknown]", "日本"), ("rock", "jazz", "[/red]"), ("rock", "jazz", "[/red]"))
 AGENT = AgentName("tiny", "0123456789ab", "ba9876543210")
 QUESTION = QuestionReason(2, 0.1 + 0.2, 1 / 3, 2, 2, 3)
 ASK = Reply("ask", 2, 3, Choice(1e-9, -2.5, True), QUESTION, (QUESTION._replace(question=1),), (), ())
@@ -115,9 +113,7 @@ def test_other_files_are_not_conversations(file, content):
 
 def test_another_version_is_refused(file):
     changed(file, ["version"], 2)
-    with pytest.raises(
-        KgcrsError, match="has version 2 of the conversation format, but this program reads version 1"
-    ):
+    with pytest.raises(KgcrsError, match="has version 2 of the conversation format, but this program reads version 1"):
         read(file)
 
 

@@ -46,9 +46,7 @@ class Conversation:
         self.asked = set() if self.rules.enumerated else {self.opening}
         self.history, self.won, self.rank = [1], False, 0
         self.candidates = {
-            i
-            for i, has in enumerate(self.rules.attributes)
-            if self.opening in has and i not in self.hidden_items
+            i for i, has in enumerate(self.rules.attributes) if self.opening in has and i not in self.hidden_items
         }
 
     @property

@@ -35,16 +35,12 @@ PROTOCOLS = {
     "binary": ProtocolConfig(list_size=2, askable="informative"),
     "binary-pruned": ProtocolConfig(list_size=7, askable="all", prune_on_reject=True, mask_history=True),
     "enumerated": ProtocolConfig(list_size=2, askable="reachable", question="enumerated"),
-    "enumerated-pruned": ProtocolConfig(
-        list_size=1, askable="all", question="enumerated", prune_on_reject=True
-    ),
+    "enumerated-pruned": ProtocolConfig(list_size=1, askable="all", question="enumerated", prune_on_reject=True),
 }
 CATALOGUES = {mode: build_catalogue(DATA, mode) for mode in ("binary", "enumerated")}
 any_protocol = pytest.mark.parametrize("name", PROTOCOLS)
 any_play = given(
-    moves=st.lists(
-        st.tuples(st.sampled_from([ASK, RECOMMEND]), st.integers(0, 999)), min_size=14, max_size=14
-    ),
+    moves=st.lists(st.tuples(st.sampled_from([ASK, RECOMMEND]), st.integers(0, 999)), min_size=14, max_size=14),
     rows=st.lists(st.integers(0, len(TARGETS) - 1), min_size=4, max_size=4),
     seed=st.integers(0, 99),
 )
@@ -67,9 +63,7 @@ def rules_of(protocol):
         parents = range(len(DATA.parent_names))
         topics = [{int(a) for a, parent in DATA.attr_parent if parent == p} for p in parents]
     attributes = [set(np.flatnonzero(row).tolist()) for row in dense]
-    return Rules(
-        attributes, topics, protocol.prune_on_reject, protocol.max_turns, protocol.question == "enumerated"
-    )
+    return Rules(attributes, topics, protocol.prune_on_reject, protocol.max_turns, protocol.question == "enumerated")
 
 
 def ids(mask):
@@ -86,9 +80,7 @@ def padded(values):
 def test_any_decisions_play_as_in_the_twin(name, moves, rows, seed):
     protocol = PROTOCOLS[name]
     log, rules = play_script(name, moves, rows, seed), rules_of(protocol)
-    train = {
-        u: {int(i) for v, i in DATA.pairs("train") if v == u} for u in {int(TARGETS[r][0]) for r in rows}
-    }
+    train = {u: {int(i) for v, i in DATA.pairs("train") if v == u} for u in {int(TARGETS[r][0]) for r in rows}}
     for n, row in enumerate(rows):
         user, target = (int(x) for x in TARGETS[row])
         hidden = train[user] if protocol.mask_history else set()
@@ -102,9 +94,7 @@ def test_any_decisions_play_as_in_the_twin(name, moves, rows, seed):
             assert public.accepted_ids.tolist() == padded(twin.accepted)
             assert public.rejected_ids.tolist() == padded(twin.rejected)
             assert [i for i in public.rejected_items.tolist() if i < DATA.num_items] == sum(twin.refused, [])
-            assert public.history.tolist() == (twin.history + [0] * 15)[:15] and public.turn == len(
-                twin.history
-            )
+            assert public.history.tolist() == (twin.history + [0] * 15)[:15] and public.turn == len(twin.history)
             assert bool(log.outcome.was_live[n, t]) == (not twin.over)
             possible = twin.may_ask(protocol.askable)
             assert bool(log.view.can_ask[n, t]) == bool(possible)
@@ -259,9 +249,7 @@ def test_answers_split_the_topic_and_the_first_acceptable_item_counts():
     for mode, protocol in (("binary", PROTOCOLS["binary"]), ("enumerated", PROTOCOLS["enumerated"])):
         for question, topic in enumerate(rules_of(protocol).topics):
             yes, no = answer_question(private, jnp.int32(question), CATALOGUES[mode], protocol)
-            assert ids(yes) == {a for a in topic if truth[a]} and ids(no) == {
-                a for a in topic if not truth[a]
-            }
+            assert ids(yes) == {a for a in topic if truth[a]} and ids(no) == {a for a in topic if not truth[a]}
     padding = DATA.num_items
     lists = {(7, 9, 4): 2, (4, 9, 7): 1, (1, 2, 3): 0, (1, padding, padding): 0, (padding,) * 3: 0}
     assert {items: int(accepts_list(private, jnp.array(items))) for items in lists} == lists

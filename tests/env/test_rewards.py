@@ -57,9 +57,7 @@ def test_each_event_is_paid_once_and_the_last_turn_adds_its_penalty(name):
     for reward in (jax.vmap, lambda f: jax.jit(jax.vmap(f))):
         got = reward(lambda a, b, c: turn_reward(pay, a, b, c))(asked, accepted, out)
         np.testing.assert_allclose(got, expected, rtol=1e-6)
-    assert float(turn_reward(pay, jnp.array(True), jnp.array(True), jnp.array(False))) == np.float32(
-        pay.ask_suc
-    )
+    assert float(turn_reward(pay, jnp.array(True), jnp.array(True), jnp.array(False))) == np.float32(pay.ask_suc)
 
 
 def test_success_does_not_depend_on_what_it_pays():

@@ -97,9 +97,7 @@ def test_one_compilation_per_shape(rules):
 
     def counted(params, key, sessions):
         traces.append(1)
-        return play_sessions(
-            rules.agent, params, key, sessions, params.catalogue, rules.protocol, block=4
-        ).success
+        return play_sessions(rules.agent, params, key, sessions, params.catalogue, rules.protocol, block=4).success
 
     run = quick_jit(counted)
     sessions = rules.world.test

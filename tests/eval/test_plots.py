@@ -39,9 +39,7 @@ def test_success_curves_sort_by_result_and_mark_oracles(tmp_path, drawn):
         "best question": {"mean": CURVE * 1.5, "kind": "oracle"},
         **{f"row {i}": {"mean": (CURVE * 0.1 * i).tolist(), "kind": "rule"} for i in range(9)},
     }
-    path = plots.plot_success_curves(
-        curves, tmp_path / "a" / "b.png", paper={"KGenSam": {3: 0.217, 15: 0.948}}
-    )
+    path = plots.plot_success_curves(curves, tmp_path / "a" / "b.png", paper={"KGenSam": {3: 0.217, 15: 0.948}})
     assert is_picture(path)
     axes = drawn[0].axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
@@ -69,9 +67,7 @@ def test_training_panels_pick_the_validation_number_of_each_stage(tmp_path, draw
     assert is_picture(training_curves.plot_training(log, tmp_path / "t.png"))
     shown = {axes.get_title("left"): axes.get_ylabel() for axes in drawn[0].axes}
     assert shown == {"fm": "valid_auc", "dqn": "valid_SR@15", "active": "reward"}
-    assert is_picture(
-        training_curves.plot_training(rows, tmp_path / "u.png", panels={"fm": ["loss", "valid_auc"]})
-    )
+    assert is_picture(training_curves.plot_training(rows, tmp_path / "u.png", panels={"fm": ["loss", "valid_auc"]}))
 
 
 def test_rows_of_a_report_become_curves():

@@ -20,9 +20,7 @@ def log_of(seed: int, cold_share: float = 0.3) -> SessionLog:
     j = rng.integers(1, 16, n).astype(np.int32)
     success, steps = j < 15, np.arange(1, 15)
     length = np.minimum(j, 14)[:, None]
-    action = np.where(steps < length, rng.integers(1, 3, (n, 14)), np.where(steps == length, 2, 0)).astype(
-        np.int8
-    )
+    action = np.where(steps < length, rng.integers(1, 3, (n, 14)), np.where(steps == length, 2, 0)).astype(np.int8)
     return SessionLog(
         user=np.arange(n, dtype=np.int32) // 4,
         item=np.arange(n, dtype=np.int32),
@@ -76,9 +74,7 @@ def test_an_impossible_row_is_called_so():
 
 
 def test_json_is_strict_and_reads_back_into_the_same_page(tmp_path):
-    rows = [
-        make_row([log_of(0, cold_share=0.0)], setting="synthetic", row="rule", kind="rule", num_resamples=50)
-    ]
+    rows = [make_row([log_of(0, cold_share=0.0)], setting="synthetic", row="rule", kind="rule", num_resamples=50)]
     text = json_report(rows)
     assert "NaN" not in text and "Infinity" not in text
     again = json.loads(text)

@@ -53,9 +53,7 @@ def pairwise_kl(probability, mean):
 
 def test_entropy_worked_numbers():
     # y = 1/4: (1/4) * 2 + (3/4) * log2(4/3) = 0.5 + 0.311278.
-    np.testing.assert_allclose(
-        entropy_feature(jnp.array([0.5, 0.25, 0.75])), [1.0, 0.811278, 0.811278], rtol=1e-5
-    )
+    np.testing.assert_allclose(entropy_feature(jnp.array([0.5, 0.25, 0.75])), [1.0, 0.811278, 0.811278], rtol=1e-5)
     ends = np.asarray(entropy_feature(jnp.array([0.0, 1.0])))
     assert (ends > 0).all() and (ends < 3e-5).all()  # clipped, so not exactly zero and never NaN
 
@@ -158,9 +156,7 @@ def test_some_rows_of_the_state_are_those_rows(degree_scale):
     graph, rows = build_attribute_graph(member()), jnp.array([4, 1])
     y, asked = jnp.linspace(0.05, 0.95, A), jnp.arange(A) < 3
     some = active_state(y, asked, graph, degree_scale=degree_scale, rows=rows)
-    np.testing.assert_allclose(
-        some, active_state(y, asked, graph, degree_scale=degree_scale)[rows], atol=1e-6
-    )
+    np.testing.assert_allclose(some, active_state(y, asked, graph, degree_scale=degree_scale)[rows], atol=1e-6)
 
 
 def test_state_lists_entropy_degree_divergence_and_asked():

@@ -56,9 +56,7 @@ def test_surrogate_slope_is_minus_the_advantage_and_advantages_are_constants():
 
 def test_steps_that_did_not_happen_may_hold_nan():
     log_prob, mask = jnp.array([-0.5, jnp.nan]), jnp.array([True, False])
-    value, slope = jax.value_and_grad(lambda x: reinforce_loss(x, jnp.array([2.0, 3.0]), mask).sum())(
-        log_prob
-    )
+    value, slope = jax.value_and_grad(lambda x: reinforce_loss(x, jnp.array([2.0, 3.0]), mask).sum())(log_prob)
     assert float(value) == 1.0
     np.testing.assert_array_equal(slope, [-2.0, 0.0])
 
@@ -184,7 +182,5 @@ def test_gradient_of_the_ordered_sample_equals_the_exact_one():
 
     samples = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(10), 50_000)))
     error = samples.std(0) / np.sqrt(len(samples))
-    assert (
-        np.abs(samples.mean(0) - np.asarray(jax.grad(expected)(jnp.asarray(LOGITS)))) <= 3.5 * error
-    ).all()
+    assert (np.abs(samples.mean(0) - np.asarray(jax.grad(expected)(jnp.asarray(LOGITS)))) <= 3.5 * error).all()
     assert np.abs(samples.mean(0)).max() > 10 * error.max()

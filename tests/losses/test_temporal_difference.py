@@ -33,9 +33,7 @@ def test_double_learning_chooses_with_one_network_and_reads_the_other():
 def test_impossible_actions_are_never_chosen():
     values, mask = jnp.array([5.0, 1.0]), jnp.array([False, True])
     assert float(q_target(jnp.float32(0.0), NO, values, 1.0, mask=mask)) == 1.0
-    got = q_target(
-        jnp.float32(0.0), NO, jnp.array([jnp.nan, 1.0]), 1.0, selector=jnp.array([9.0, 0.0]), mask=mask
-    )
+    got = q_target(jnp.float32(0.0), NO, jnp.array([jnp.nan, 1.0]), 1.0, selector=jnp.array([9.0, 0.0]), mask=mask)
     assert float(got) == 1.0
 
 

@@ -45,9 +45,7 @@ def test_list_metrics_equal_their_definitions(seed, k):
     hits = best_first[:k].sum()
     assert float(ranking.hit_at_k(scores, labels, k)) == float(hits > 0)
     assert float(ranking.recall_at_k(scores, labels, k)) == pytest.approx(hits / labels.sum(), abs=1e-6)
-    assert float(ranking.reciprocal_rank(scores, labels)) == pytest.approx(
-        1 / (1 + np.argmax(best_first)), abs=1e-6
-    )
+    assert float(ranking.reciprocal_rank(scores, labels)) == pytest.approx(1 / (1 + np.argmax(best_first)), abs=1e-6)
     twin = ndcg_score(labels[None].astype(float), scores[None], k=k)
     assert float(ranking.ndcg_at_k(scores, labels, k)) == pytest.approx(twin, abs=1e-5)
 
@@ -61,9 +59,7 @@ def test_masked_entries_never_matter(seed):
     mask[2 + np.random.default_rng(seed + 1).choice(N - 2, 12, replace=False)] = False
     dirty = np.where(mask, scores, np.nan).astype(np.float32)
     for metric in (ranking.auc, ranking.reciprocal_rank):
-        assert float(metric(dirty, labels, mask)) == pytest.approx(
-            float(metric(scores[mask], labels[mask])), abs=1e-6
-        )
+        assert float(metric(dirty, labels, mask)) == pytest.approx(float(metric(scores[mask], labels[mask])), abs=1e-6)
     for metric in (ranking.hit_at_k, ranking.recall_at_k, ranking.ndcg_at_k):
         clean = float(metric(scores[mask], labels[mask], 5))
         assert float(metric(dirty, labels, 5, mask)) == pytest.approx(clean, abs=1e-6)
@@ -107,7 +103,5 @@ def test_eager_jitted_and_batched_agree(metric):
     rows = [draw(seed, ties=False) for seed in range(3)]
     scores, labels = jnp.stack([r[0] for r in rows]), jnp.stack([r[1] for r in rows])
     eager = [float(metric(s, y)) for s, y in zip(scores, labels, strict=True)]
-    np.testing.assert_allclose(
-        [jax.jit(metric)(s, y) for s, y in zip(scores, labels, strict=True)], eager, rtol=1e-5
-    )
+    np.testing.assert_allclose([jax.jit(metric)(s, y) for s, y in zip(scores, labels, strict=True)], eager, rtol=1e-5)
     np.testing.assert_allclose(jax.vmap(metric)(scores, labels), eager, rtol=1e-5)

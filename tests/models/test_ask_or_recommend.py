@@ -107,9 +107,7 @@ def test_states_run_jitted_and_vmapped():
     ear = lambda c: ear_state(HISTORY, c, jnp.ones(2), jnp.zeros(2))  # noqa: E731
     np.testing.assert_array_equal(jax.jit(jax.vmap(ear))(counts), jnp.stack([ear(c) for c in counts]))
     both = lambda c: rich(c, [1.0, 0.5, 0.2], 3.0)  # noqa: E731
-    np.testing.assert_allclose(
-        jax.jit(jax.vmap(both))(counts), jnp.stack([both(c) for c in counts]), rtol=1e-5
-    )
+    np.testing.assert_allclose(jax.jit(jax.vmap(both))(counts), jnp.stack([both(c) for c in counts]), rtol=1e-5)
 
 
 def test_network_equals_its_formula():

@@ -63,9 +63,7 @@ def test_masked_rows_may_hold_nan(score):
     spoilt = jnp.where(mask[:, None], liked, jnp.nan)
     grads = jax.grad(score, argnums=(0, 1, 3))
     assert float(score(user, liked, mask, candidate)) == float(score(user, spoilt, mask, candidate))
-    for clean, dirty in zip(
-        grads(user, liked, mask, candidate), grads(user, spoilt, mask, candidate), strict=True
-    ):
+    for clean, dirty in zip(grads(user, liked, mask, candidate), grads(user, spoilt, mask, candidate), strict=True):
         np.testing.assert_array_equal(clean, dirty)
     np.testing.assert_array_equal(grads(user, spoilt, mask, candidate)[1][~mask], 0.0)
 
@@ -81,9 +79,7 @@ def test_eager_jitted_and_vmapped_agree(score):
 def test_order_of_accepted_attributes_does_not_matter():
     user, liked, mask, candidate = draw(7)
     order = np.array([4, 2, 0, 3, 1])
-    np.testing.assert_allclose(
-        fm_query(user, liked, mask), fm_query(user, liked[order], mask[order]), rtol=1e-5
-    )
+    np.testing.assert_allclose(fm_query(user, liked, mask), fm_query(user, liked[order], mask[order]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -111,9 +107,7 @@ def test_a_flag_changes_only_the_table_it_names(flag):
         assert tree_hash(without[name]) == tree_hash(full[name])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="init_fm splits its key by position, so `friend` draws the key of `tag`"
-)
+@pytest.mark.xfail(strict=True, reason="init_fm splits its key by position, so `friend` draws the key of `tag`")
 def test_leaving_tags_out_does_not_redraw_the_friends():
     full = init_fm(jax.random.key(1), 7, 9, 4, FmConfig(dim=3))
     without = init_fm(jax.random.key(1), 7, 9, 4, FmConfig(dim=3, item_tags=False))

@@ -94,9 +94,7 @@ def test_padded_pool_members_never_matter_to_the_others(world):
     user, item = encode(policy, params, tables, graph())
     clean = score(policy, params, user[1], item[:3], item[2:5], jnp.ones((3, 2)))
     spoilt = item[2:5].at[2].set(jnp.nan)
-    np.testing.assert_array_equal(
-        score(policy, params, user[1], item[:3], spoilt, jnp.ones((3, 2)))[:2], clean[:2]
-    )
+    np.testing.assert_array_equal(score(policy, params, user[1], item[:3], spoilt, jnp.ones((3, 2)))[:2], clean[:2])
 
 
 def test_eager_jitted_and_vmapped_agree(world):

@@ -147,9 +147,7 @@ def test_lane_i_is_that_run_alone(stage, mode):
     hypers, keys = two_lanes(stage)
     # The promise is about programs as users compile them; the large ones would take a minute each.
     compiled = jax.jit if stage == "fm" else quick_jit
-    states, curves = compiled(partial(sweep, partial(train, trainer=trainer), mode=mode))(
-        (hypers, keys), data
-    )
+    states, curves = compiled(partial(sweep, partial(train, trainer=trainer), mode=mode))((hypers, keys), data)
     alone = compiled(partial(train, trainer=trainer))
     for lane in range(2):
         mine = jax.tree.map(lambda x, i=lane: x[i], (states, curves))

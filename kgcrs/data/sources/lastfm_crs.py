@@ -116,9 +116,7 @@ def size_remarks(folder: Path, granularity: str) -> list[str]:
     return remarks
 
 
-def _edges(
-    folder: Path, stem: str, expected: int, left: tuple[str, int, str], right: tuple[str, int, str]
-) -> IntArray:
+def _edges(folder: Path, stem: str, expected: int, left: tuple[str, int, str], right: tuple[str, int, str]) -> IntArray:
     """Reads an edge list whose ends are given as (column, number of ids, noun)."""
     path = find_table(folder, stem, hint=_COPY_AGAIN)
     table = read_table(path, {left[0]: int, right[0]: int})

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from kgcrs.core.keys import stream
 from kgcrs.core.settings import FmConfig
 from kgcrs.graph.segment import SparseGraph, propagate
 
@@ -42,10 +43,9 @@ def init_fm(key: Array, num_users: int, num_items: int, num_attributes: int, con
     sizes = {"user": num_users, "item": num_items, "attribute": num_attributes}
     sizes |= {"tag": num_attributes} if config.item_tags else {}
     sizes |= {"friend": num_users} if config.user_friends else {}
-    keys = jax.random.split(key, len(sizes))
     return {
-        name: config.init_scale * jax.random.normal(k, (rows, config.dim))
-        for k, (name, rows) in zip(keys, sizes.items(), strict=True)
+        name: config.init_scale * jax.random.normal(stream(key, name), (rows, config.dim))
+        for name, rows in sizes.items()
     }
 
 
