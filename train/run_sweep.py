@@ -148,7 +148,7 @@ def lanes_stage(config: SweepConfig, trainer: Trainer, hypers: Any, keys: Array,
         curves = {name: state.curves[name].at[state.chunk].set(metrics[name]) for name in metrics}
         moved = SweepState(states, curves, state.ran + running, state.chunk + 1)
         score = metrics["score"]
-        best = jnp.nanmax(jnp.where(running, score, jnp.nan))
+        best = jnp.nanmax(curves["score"])  # over all lanes and chunks: NaN when none ever had a score
         diverged = (running & ~jnp.isfinite(score)).sum()
         return moved, {"best_score": best, "running": running.sum(), "diverged": diverged}
 

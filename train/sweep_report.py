@@ -130,6 +130,7 @@ def plot_sweep(table: Sweep, path: Path) -> Path:
     axes.set_yticks(range(len(order)), [point_name(table.points[point]) for point in reversed(order)])
     title = f"{table.stage} on {table.dataset}: mean (diamond), seeds, 95 % interval"
     axes.set(xlabel=METRIC[table.stage], title=title)
+    axes.set_ylim(-0.6, len(order) - 0.4)
     axes.grid(axis="x", color="#E6E6E6")
     axes.set_axisbelow(True)
     figure.savefig(path, dpi=140)

@@ -76,7 +76,7 @@ class FmConfig:
     popular_negatives: float = 1.0
     """Share of first negatives drawn from items with training interactions instead of all items.
     Items nobody trained on are then pushed down less: over a third of the targets are such items."""
-    own_dropout: float = 0.3
+    own_dropout: float = 0.6
     """Probability that an item of a training tuple is scored by its attributes alone (only with item_tags), so that
     items nobody trained on are ranked on the same scale as the others."""
     init_scale: float = 0.1
