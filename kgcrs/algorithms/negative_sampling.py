@@ -207,7 +207,7 @@ def negative_step(
             entropy = -(jnp.exp(log_p) * jnp.where(pool.mask, log_p, 0.0)).sum()
             return (
                 loss - hyper.entropy_bonus * entropy,
-                picks,
+                (picks, real),
                 jnp.where(real, pay[picks], mean_pay).mean(),
                 mean_pay,
             )

@@ -215,6 +215,9 @@ def step(
 ) -> tuple[DialogueState, Outcome]:
     """Plays one agent action; a finished session is returned unchanged with reward 0.
 
+    Source: KGenSam Eq. 12
+    Reading: given the action and the user's answer, the next state is certain.
+
     Args:
       decision: a question that is `askable`, or distinct candidate items. The environment trusts both (jitted code
         cannot raise); `tests/env` checks that our agents keep to them.

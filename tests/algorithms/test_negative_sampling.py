@@ -273,7 +273,6 @@ def test_more_picks_than_pool_members_stays_finite(start):
     assert_finite((state.policy, state.tables, metrics), "testing")
 
 
-@pytest.mark.xfail(strict=True, reason="the copy's loss counts picks that are not real: dead ends and known items")
 def test_the_copy_never_pushes_down_a_training_item():
     # As many picks as walks, so that some picks are walks which met a training item of the user.
     config = replace(SMALL, num_picks=8, batch_size=4)

@@ -68,7 +68,6 @@ def test_an_item_without_attributes_is_a_dead_end():
     assert not walks.mask[::2].any() and walks.mask[1::2].any()
 
 
-@pytest.mark.xfail(strict=True, reason="draw_pool walks on from an attribute that no item has")
 def test_a_rejected_attribute_without_items_is_a_dead_end():
     edges = DATA.item_attr[DATA.item_attr[:, 1] != 5]
     bare = build_catalogue(replace(DATA, item_attr=edges))

@@ -107,7 +107,6 @@ def test_a_flag_changes_only_the_table_it_names(flag):
         assert tree_hash(without[name]) == tree_hash(full[name])
 
 
-@pytest.mark.xfail(strict=True, reason="init_fm splits its key by position, so `friend` draws the key of `tag`")
 def test_leaving_tags_out_does_not_redraw_the_friends():
     full = init_fm(jax.random.key(1), 7, 9, 4, FmConfig(dim=3))
     without = init_fm(jax.random.key(1), 7, 9, 4, FmConfig(dim=3, item_tags=False))
