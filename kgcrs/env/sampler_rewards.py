@@ -34,6 +34,7 @@ def negative_reward(negative: Array, user: Array, positive: Array) -> Array:
     Returns:
       float32 [].
 
+    >>> import jax.numpy as jnp
     >>> float(negative_reward(jnp.array([1.0, 2.0]), jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])))
     3.0
     """
