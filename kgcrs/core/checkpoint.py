@@ -41,7 +41,7 @@ class Checkpoints:
           folder: where the checkpoints live. One run per folder.
           config_hash: from `kgcrs.core.config.config_hash`; a checkpoint of other settings is refused.
         """
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()  # orbax refuses relative paths
         self.config_hash = config_hash
 
     def save(self, step: int, state: PyTree) -> None:

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -228,3 +229,10 @@ def test_meta_is_plain_json_and_nothing_is_pickled(saved):
     user = next(entry for entry in meta["fields"] if entry["path"] == "params.fm.user")
     assert user == {"path": "params.fm.user", "kind": "jax array", "shape": [5, 4], "dtype": "float32"}
     assert not [path for path in saved.folder.rglob("*") if path.suffix in {".pkl", ".pickle"}]
+
+
+def test_a_relative_folder_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    relative = Checkpoints(Path("runs") / "a", config_hash="relative")
+    relative.save(1, {"x": np.arange(3)})
+    assert relative.restore({"x": np.arange(3)})["x"].tolist() == [0, 1, 2]
