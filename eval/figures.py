@@ -20,7 +20,13 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 GREY = "#6B6B6B"
-LINE_STYLES = {"rule": "-", "learned": "-", "oracle": (0, (5, 2)), "leak study": (0, (1, 1.4))}
+LINE_STYLES = {
+    "rule": "-",
+    "learned": "-",
+    "oracle": (0, (5, 2)),
+    "leak study": (0, (1, 1.4)),
+    "other protocol": (0, (3, 1, 1, 1)),
+}
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from kgcrs.core.errors import KgcrsError, run_main
 
@@ -51,7 +51,7 @@ def evaluate_rows(flags: EvalConfig) -> None:
     """Plays (and where needed trains) the chosen rows, then writes the run's own report."""
     import jax
 
-    from eval.kgensam_rows import RowPlan, choose_rows
+    from eval.kgensam_rows import RowPlan, choose_rows, row_config
     from eval.results import write_results
     from kgcrs.algorithms.agent import AgentParams, AgentSpec
     from kgcrs.algorithms.kgensam import agent_params, agent_spec, build_world
@@ -68,23 +68,11 @@ def evaluate_rows(flags: EvalConfig) -> None:
     trained: TrainedAgent = load_agent(run_dir, flags.data_root)
     config = trained.config
 
-    def describe(row: RowPlan) -> tuple[KgensamConfig, AgentSpec]:
-        changed = replace(
-            config,
-            update=replace(config.update, negatives=cast(Any, row.negatives)),
-            dqn=replace(
-                config.dqn,
-                state=cast(Any, row.state or config.dqn.state),
-                reward=cast(Any, row.reward or config.dqn.reward),
-            ),
-            ablation=replace(config.ablation, ask=cast(Any, row.ask), **dict.fromkeys(row.leaks, True)),
-        )
-        return changed, agent_spec(changed)._replace(decide=row.decide)
-
     def policy_of(row: RowPlan, changed: KgensamConfig, spec: AgentSpec, params: AgentParams) -> Any:
         """The row's own policy, trained now unless `DIR/study` holds it."""
         folder = run_dir / "study" / row_file(run_dir, row.name).stem
-        final = Checkpoints(folder / "policy", config_hash=training_hash(changed))
+        fingerprint = training_hash(changed, run_dir)
+        final = Checkpoints(folder / "policy", config_hash=fingerprint)
         stage = dqn_stage(
             changed,
             params,
@@ -94,7 +82,7 @@ def evaluate_rows(flags: EvalConfig) -> None:
         )
         if final.latest() is None:
             with MetricLog(_made(folder), resume=None, tensorboard=False) as log:
-                best = run_stage(stage, folder, log, training_hash(changed)).best
+                best = run_stage(stage, folder, log, fingerprint).best
             final.save(0, best)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # replay buffers; the policy is all a row needs
         return final.restore(stage.init().best)
@@ -105,10 +93,11 @@ def evaluate_rows(flags: EvalConfig) -> None:
         if file.is_file() and not flags.again:
             continue
         print(f"{row.name}: {row.kind}", flush=True)
-        changed, spec = describe(row)
+        changed = row_config(row, config)
+        spec = agent_spec(changed)._replace(decide=row.decide)
         world = trained.world
         params = trained.params
-        if row.leaks:
+        if row.leaks or row.success:
             world = build_world(trained.data, changed)
             params = params._replace(known=world.known, blocked=world.blocked)
         if row.fit_on_test:

@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 from eval.rows import Kind
 from kgcrs.algorithms import heuristics
+from kgcrs.core.config import override
 from kgcrs.core.errors import KgcrsError, closest
+from kgcrs.core.settings import KgensamConfig
 
 Group = Literal["agent", "rules", "ablations", "rewards", "matrix", "leaks"]
 GROUPS: tuple[Group, ...] = ("agent", "rules", "ablations", "rewards", "matrix", "leaks")
@@ -21,8 +23,9 @@ class RowPlan(NamedTuple):
     """One row.
 
     name, group, kind: as printed. ask: question rule. decide: a decision rule, or "dqn" for a policy trained for this
-    row. negatives: the online update (see `UpdateConfig`); "" keeps the run's own.
+    row. negatives: the online update (see `UpdateConfig`).
     state, reward: of the policy; "" keeps the run's own. leaks: `ablation.leak_*` flags switched on.
+    success: what ends a session (see `ProtocolConfig`); "" keeps the run's own.
     fit_on_test: the recommender is refitted with test interactions (contamination study).
     """
 
@@ -35,13 +38,27 @@ class RowPlan(NamedTuple):
     state: str = ""
     reward: str = ""
     leaks: tuple[str, ...] = ()
+    success: str = ""
     fit_on_test: bool = False
     note: str = ""
 
     @property
     def is_trained(self) -> bool:
-        """True when the row needs a policy of its own."""
-        return isinstance(self.decide, str) and self.name != "KGenSam" and not self.leaks
+        """True when the row needs a policy of its own; studies reuse the run's, so that only the flag differs."""
+        return isinstance(self.decide, str) and self.group in ("ablations", "rewards", "matrix")
+
+
+def row_config(row: RowPlan, config: KgensamConfig) -> KgensamConfig:
+    """Settings of a row: those of the run, with what the row names replaced."""
+    changes = {
+        "protocol.success": row.success or config.protocol.success,
+        "update.negatives": row.negatives,
+        "dqn.state": row.state or config.dqn.state,
+        "dqn.reward": row.reward or config.dqn.reward,
+        "ablation.ask": row.ask,
+        **{f"ablation.{name}": True for name in row.leaks},
+    }
+    return override(config, changes)
 
 
 def _rules() -> list[RowPlan]:
@@ -130,7 +147,10 @@ def _matrix() -> list[RowPlan]:
 def _leaks() -> list[RowPlan]:
     leak = partial(RowPlan, group="leaks", kind="leak study")
     agent = partial(leak, ask="active", negatives="sampler")
-    clean_fm = partial(leak, fit_on_test=True)
+    contaminated = partial(leak, fit_on_test=True)
+    # Nothing leaks here, but the users are easier to please: not comparable with the other rows either.
+    easier = partial(RowPlan, group="leaks", kind="other protocol", success="any_heldout")
+    any_heldout = "a list with any item of the user's test split ends the session; nothing leaks"
     ask4 = partial(heuristics.ask_first, num_asks=4)
     return [
         agent("Leak: held-out items as positives", leaks=("leak_heldout_positives",)),
@@ -138,8 +158,18 @@ def _leaks() -> list[RowPlan]:
         agent("Leak: both", leaks=("leak_heldout_positives", "leak_filtered_negatives")),
         agent("Leak: negatives around the target", leaks=("leak_target_pool",), note="Alg. 3 as printed"),
         agent("Leak: any item of the user counts", leaks=("leak_any_item",)),
-        clean_fm("Leak: recommender fitted on test, recommend only", decide=heuristics.recommend_only),
-        clean_fm("Leak: recommender fitted on test, ask 4", decide=ask4),
+        leak(
+            "Leak: any item of the user counts, recommend only",
+            decide=heuristics.recommend_only,
+            leaks=("leak_any_item",),
+            note="training items fill its lists",
+        ),
+        contaminated("Leak: recommender fitted on test, recommend only", decide=heuristics.recommend_only),
+        contaminated("Leak: recommender fitted on test, ask 4", decide=ask4),
+        easier("Protocol: any held-out item counts", ask="active", negatives="sampler", note=any_heldout),
+        easier(
+            "Protocol: any held-out item counts, recommend only", decide=heuristics.recommend_only, note=any_heldout
+        ),
     ]
 
 

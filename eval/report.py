@@ -31,10 +31,13 @@ def markdown_report(rows: Sequence[Row], *, title: str = "Results") -> str:
     for setting in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == setting]
         comparable = [row for row in mine if row["kind"] in COMPARABLE]
-        other = [row for row in mine if row["kind"] not in COMPARABLE]
+        easier = [row for row in mine if row["kind"] == "other protocol"]
+        other = [row for row in mine if row["kind"] not in (*COMPARABLE, "other protocol")]
         lines += ["", f"## {setting}", ""]
         if comparable:
             lines += _table(comparable)
+        if easier:
+            lines += ["", "Another protocol: compare these rows with each other only.", "", *_table(easier)]
         if other:
             lines += ["", "Not results: these rows see what no agent may see.", "", *_table(other)]
     return "\n".join(lines) + "\n"

@@ -25,7 +25,7 @@ from kgcrs.algorithms.trained_agent import read_config
 from kgcrs.core.errors import KgcrsError, run_main
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.metrics.compare import paired_difference
-from kgcrs.metrics.dialogue import SessionLog
+from kgcrs.metrics.session_log import SessionLog
 
 FIGURE_4 = (
     "KGenSam",
@@ -131,7 +131,7 @@ def difference_lines(logs: dict[str, tuple[RowPlan, list[int], list[SessionLog]]
     ]
     for name, (plan, seeds, others) in logs.items():
         shared = [seed for seed in own_seeds if seed in seeds]
-        if name == "KGenSam" or plan.kind == "leak study" or not shared:
+        if name == "KGenSam" or plan.kind in ("leak study", "other protocol") or not shared:
             continue
         mine = np.mean([np.asarray(own[own_seeds.index(seed)].success, float) for seed in shared], axis=0)
         theirs = np.mean([np.asarray(others[seeds.index(seed)].success, float) for seed in shared], axis=0)

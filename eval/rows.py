@@ -15,10 +15,10 @@ from eval.paper_numbers import PaperScore, paper_score
 from kgcrs.core.errors import KgcrsError
 from kgcrs.metrics.bounds import check_row
 from kgcrs.metrics.compare import seed_and_user_bootstrap
-from kgcrs.metrics.dialogue import MAX_TURNS, SessionLog, check_log
+from kgcrs.metrics.session_log import MAX_TURNS, SessionLog, check_log
 from kgcrs.metrics.summary import contributions, mean_candidates, recommend_ratio
 
-Kind = Literal["rule", "learned", "oracle", "leak study"]
+Kind = Literal["rule", "learned", "oracle", "leak study", "other protocol"]
 COMPARABLE: tuple[Kind, ...] = ("rule", "learned")
 # Our own curves are complete, so AT must match to the rounding of stored floats.
 _EXACT = 1e-6
@@ -76,7 +76,7 @@ def make_row(
       logs: one log per seed, all over the same sessions in the same order.
       setting: dataset and protocol, for example "lastfm / prune on reject".
       row: policy name.
-      kind: "rule", "learned", "oracle" or "leak study".
+      kind: "rule", "learned", "oracle", "leak study" or "other protocol".
       seeds: seeds to print; the number of logs when None.
       paper: published numbers to print beside ours; looked up by setting and row when None.
       note: what a reader should know about the row.

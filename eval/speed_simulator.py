@@ -72,7 +72,7 @@ def ask_turn(state: DialogueState, catalogue: Catalogue, protocol: ProtocolConfi
     public = state.public
     counts = count_questions(catalogue, public.candidates.astype(jnp.float32))
     num = public.candidates.sum()
-    can_ask = askable_from_counts(public, counts, num, protocol)
+    can_ask = askable_from_counts(public, counts, num, catalogue, protocol)
     unevenness = jnp.where(can_ask, jnp.abs(2.0 * counts - num), jnp.inf)
     nothing = jnp.full(protocol.list_size, catalogue.num_items, jnp.int32)
     decision = Decision(np.int32(ASK), jnp.argmin(unevenness).astype(jnp.int32), nothing)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ class Stage(NamedTuple):
     init: () -> state. advance: state -> (state, metrics), a compiled chunk of steps; metrics are scalars.
     position: state -> steps done. finished: state -> True when it may stop early.
     cure: what to change when the loss is no number.
+    opening: state -> metrics before the first step, logged as step 0, or None.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage(NamedTuple):
     position: Callable[[Any], int]
     finished: Callable[[Any], bool]
     cure: str
+    opening: Callable[[Any], dict[str, Any]] | None = None
 
 
 def stored_steps(run_dir: Path, names: list[str], config_hash: str) -> dict[str, int]:
@@ -62,6 +64,8 @@ def run_stage(stage: Stage, run_dir: Path, log: MetricLog, config_hash: str, *, 
     latest = checkpoints.latest()
     if latest is not None:
         state = checkpoints.restore(state)
+    elif stage.opening is not None:
+        log.log(stage.name, 0, **stage.opening(state))
     saved_at, saved_step = time.monotonic(), latest
     with progress(stage.total, stage.name, unit=stage.unit) as bar:
         bar.advance(stage.position(state))

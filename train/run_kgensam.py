@@ -28,8 +28,18 @@ from kgcrs.env.rollout import Sessions
 from kgcrs.metrics.dialogue import SessionLog
 from kgcrs.metrics.summary import summary
 from kgcrs.models.recommenders.fm import FmTables
+from train.curve import best_rule, curve_line, draw_curve, read_curve
 from train.loop import run_stage, stored_steps
-from train.stages import active_stage, best_tables, dqn_stage, fm_stage, negative_stage, play
+from train.stages import (
+    active_stage,
+    best_tables,
+    dqn_stage,
+    fm_stage,
+    negative_stage,
+    play,
+    validation_key,
+    validation_sessions,
+)
 
 STAGES = ["fm", "fm_final", "negative", "active", "dqn"]
 
@@ -50,7 +60,7 @@ def train_parts(config: KgensamConfig, run_dir: Path, data: CrsData, world: Worl
     The policies always train with the recommender fitted on training interactions; under `fm.fit_on=train+valid` the
     tables that act in the final test are refitted on both, for as many epochs as validation chose.
     """
-    tag = training_hash(config)
+    tag = training_hash(config, run_dir)
     fm_state = run_stage(fm_stage(config, world.fm_data, data.num_users), run_dir, log, tag)
     tables = best_tables(fm_state, world.fm_data)
     negative_data = build_negative_data(data, world)
@@ -58,7 +68,7 @@ def train_parts(config: KgensamConfig, run_dir: Path, data: CrsData, world: Worl
     spec = agent_spec(config)
     params = agent_params(world, tables, config, negative=negative)
     learn = learning_sessions(config.active.rl_split, world, data)
-    active = run_stage(active_stage(config, params, learn, spec), run_dir, log, tag).policy
+    active = run_stage(active_stage(config, params, learn, world.select, spec), run_dir, log, tag).best
     params = agent_params(world, tables, config, negative=negative, active=active)
     learn = learning_sessions(config.dqn.rl_split, world, data)
     best = run_stage(dqn_stage(config, params, learn, world.select, spec), run_dir, log, tag).best
@@ -73,7 +83,7 @@ def final_tables(
     """Tables refitted on training and validation interactions for the number of epochs that validation chose."""
     both = build_fm_data(data, config, world.catalogue, world.fields, fit_on="train+valid")
     stage = fm_stage(config, both, data.num_users, name="fm_final", epochs=epochs)
-    return best_tables(run_stage(stage, run_dir, log, training_hash(config)), both)
+    return best_tables(run_stage(stage, run_dir, log, training_hash(config, run_dir)), both)
 
 
 def test_key(config: KgensamConfig) -> jax.Array:
@@ -115,13 +125,15 @@ def train_run(config: KgensamConfig, run_dir: Path) -> SessionLog:
     leaks = config.ablation.leaks()
     if leaks:
         print(f"warning: {', '.join(leaks)} on: the numbers of this run are dishonest by design", flush=True)
-    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, training_hash(config))) as log:
+    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, training_hash(config, run_dir))) as log:
         parts = train_parts(config, run_dir, data, world, log)
         save_agent(run_dir, parts, config)
     params = agent_params(world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn)
     test_log = jax.block_until_ready(evaluate(params, world, config))
     save_log(run_dir / "eval" / "KGenSam.npz", test_log)
     show_result(run_dir, test_log)
+    show_curve(run_dir, params, world, config)
+    print(f"more rows, intervals and plots: python -m eval.kgensam --run {run_dir}", flush=True)
     return test_log
 
 
@@ -132,4 +144,15 @@ def show_result(run_dir: Path, log: SessionLog) -> None:
     rows = [("this run", *(f"{numbers[name]:.3f}" for name in names))]
     title = f"KGenSam on {len(np.asarray(log.user))} test sessions"
     result_table(title, ["", *names], rows)
-    print(f"more rows, intervals and plots: python -m eval.kgensam --run {run_dir}", flush=True)
+
+
+def show_curve(run_dir: Path, params: AgentParams, world: World, config: KgensamConfig) -> None:
+    """Prints how the policy's validation success rate rose, and draws it into `curve.png`."""
+    sessions = validation_sessions(world.select, config.dqn.select_sessions)
+    rule, rate = best_rule(params, validation_key(config), sessions, agent_spec(config))
+    curve = read_curve(run_dir, config.dqn.sessions_per_batch, rule, rate)
+    print(curve_line(curve), flush=True)
+    if draw_curve(curve, run_dir / "curve.png"):
+        print(f"the same as a picture: {run_dir / 'curve.png'}", flush=True)
+    else:
+        print("no picture of it: matplotlib is not installed (pip install matplotlib)", flush=True)

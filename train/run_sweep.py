@@ -90,7 +90,7 @@ def take_upstream(config: SweepConfig, world: World) -> Upstream:
     if trained.config.fm.fit_on != "train":
         # The run's final tables have seen the validation sessions that the sweep is judged by.
         template = fm_stage(trained.config, world.fm_data, trained.data.num_users).init()
-        folder = Checkpoints(Path(config.run) / "checkpoints" / "fm", config_hash=training_hash(trained.config))
+        folder = Checkpoints(Path(config.run) / "checkpoints" / "fm", config_hash=trained.fingerprint)
         tables = best_tables(folder.restore(template), world.fm_data)
     parts = Upstream(tables, trained.params.negative, trained.params.active)
     return parts._replace(**{name: None for name in ("negative", "active") if name not in needed})
@@ -98,7 +98,7 @@ def take_upstream(config: SweepConfig, world: World) -> Upstream:
 
 def train_upstream(config: SweepConfig, run_dir: Path, data: CrsData, world: World, log: MetricLog) -> Upstream:
     """Trains what comes before the swept stage, once, with the settings and the seed of `config`."""
-    needed, tag = UPSTREAM[config.stage], training_hash(config)
+    needed, tag = UPSTREAM[config.stage], training_hash(config, run_dir)
     if not needed:
         return Upstream()
     state = run_stage(fm_stage(config, world.fm_data, data.num_users), run_dir, log, tag)
@@ -109,7 +109,8 @@ def train_upstream(config: SweepConfig, run_dir: Path, data: CrsData, world: Wor
     if "active" in needed:
         params = agent_params(world, tables, config, negative=negative)
         learn = learning_sessions(config.active.rl_split, world, data)
-        active = run_stage(active_stage(config, params, learn, agent_spec(config)), run_dir, log, tag).policy
+        stage = active_stage(config, params, learn, world.select, agent_spec(config))
+        active = run_stage(stage, run_dir, log, tag).best
     return Upstream(tables, negative, active)
 
 
@@ -189,13 +190,13 @@ def run_sweep(config: SweepConfig, run_dir: Path) -> Sweep:
         f"{run_dir}: {data.name}, {word}, {len(points)} points x {config.seeds} seeds of {section}",
         flush=True,
     )
-    with MetricLog(run_dir, resume=stored_steps(run_dir, [*STAGES, "sweep"], training_hash(config))) as log:
+    with MetricLog(run_dir, resume=stored_steps(run_dir, [*STAGES, "sweep"], training_hash(config, run_dir))) as log:
         if config.run and section != "fm":
             parts = take_upstream(config, world)
         else:
             parts = train_upstream(config, run_dir, data, world, log)
         stage = lanes_stage(config, trainer, hypers, lane_keys, stage_data(config, data, world, parts))
-        state = run_stage(stage, run_dir, log, training_hash(config))
+        state = run_stage(stage, run_dir, log, training_hash(config, run_dir))
     curves = {name: np.asarray(values) for name, values in state.curves.items()}
     results = lane_results(section, curves, np.asarray(state.ran))
     shape = (len(points), config.seeds)

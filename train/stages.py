@@ -12,6 +12,7 @@ from jax import Array
 from kgcrs.algorithms import active_sampling, dqn, fit_fm, negative_sampling
 from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent
 from kgcrs.algorithms.fit_fm import FmData, FmState
+from kgcrs.algorithms.heuristics import ask_first
 from kgcrs.algorithms.negative_sampling import NegativeData
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import KgensamConfig
@@ -35,6 +36,14 @@ class DqnProgress(NamedTuple):
     best: Any
     best_score: Array
     best_batch: Array
+
+
+class ActiveProgress(NamedTuple):
+    """active: training state. best: policy with the best selection score so far. best_score: float32 []."""
+
+    active: active_sampling.ActiveState
+    best: Any
+    best_score: Array
 
 
 @partial(jax.jit, static_argnames=("spec",))
@@ -94,26 +103,52 @@ def negative_stage(config: KgensamConfig, tables: FmTables, data: NegativeData, 
     )
 
 
-def active_stage(config: KgensamConfig, params: AgentParams, sessions: Sessions, spec: AgentSpec) -> Stage:
-    """The Active Sampler."""
+def active_stage(
+    config: KgensamConfig, params: AgentParams, sessions: Sessions, select: Sessions, spec: AgentSpec
+) -> Stage:
+    """The Active Sampler; the best of the validated checkpoints, the untrained one included, is kept.
+
+    Checkpoints are compared by what questions are for: the selection sessions are played asking for the first half of
+    the actions and recommending after that.
+    """
     settings, key = config.active, stream(jax.random.key(config.seed), "active")
     hyper = active_sampling.active_hyper(settings)
     chunk = min(SAMPLER_CHUNK, settings.num_updates)
+    select = validation_sessions(select, config.dqn.select_sessions)
+    judge = spec._replace(ask="active", decide=partial(ask_first, num_asks=spec.protocol.num_actions // 2))
+
+    def score_of(policy: Any, params: AgentParams, select: Sessions) -> Array:
+        return selection_score(play(params._replace(active=policy), stream(key, "select"), select, spec=judge))
 
     @jax.jit
-    def advance(state: Any, params: AgentParams, sessions: Sessions) -> tuple[Any, dict[str, Array]]:
+    def advance(
+        progress: ActiveProgress, params: AgentParams, sessions: Sessions, select: Sessions
+    ) -> tuple[ActiveProgress, dict[str, Array]]:
         step = lambda s, _: active_sampling.active_step(hyper, s, params, sessions, spec=spec)  # noqa: E731
-        state, metrics = jax.lax.scan(step, state, None, length=chunk)
-        return state, jax.tree.map(jnp.mean, metrics)
+        state, metrics = jax.lax.scan(step, progress.active, None, length=chunk)
+        score = score_of(state.policy, params, select)
+        better = score > progress.best_score
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.policy, progress.best)
+        moved = ActiveProgress(state, best, jnp.maximum(score, progress.best_score))
+        return moved, jax.tree.map(jnp.mean, metrics) | {"valid_score": score, "best": moved.best_score}
+
+    def first_advance(progress: ActiveProgress) -> tuple[ActiveProgress, dict[str, Array]]:
+        if not progress.active.step:
+            progress = progress._replace(best_score=jax.jit(score_of)(progress.best, params, select))
+        return advance(progress, params, sessions, select)
+
+    def init() -> ActiveProgress:
+        state = active_sampling.init_active(key, settings)
+        return ActiveProgress(state, state.policy, jnp.float32(-jnp.inf))
 
     return Stage(
         name="active",
         total=chunk * -(-settings.num_updates // chunk),
         unit="updates",
-        init=lambda: active_sampling.init_active(key, settings),
-        advance=lambda state: advance(state, params, sessions),
-        position=lambda state: int(state.step),
-        finished=lambda state: False,
+        init=init,
+        advance=first_advance,
+        position=lambda progress: int(progress.active.step),
+        finished=lambda progress: False,
         cure=f"lower --active.lr (now {settings.lr})",
     )
 
@@ -147,6 +182,20 @@ def _dqn_advance(
     return moved, metrics | {"valid_SR@15": jnp.mean(log.success), "valid_AT": jnp.mean(log.success_action)}
 
 
+def validation_sessions(select: Sessions, num: int) -> Sessions:
+    """The `num` sessions of the selection half that are played at each validation; all for 0."""
+    if not num:
+        return select
+    # Evenly spread: sessions lie in user order.
+    spread = max(1, select.user.shape[0] // num)
+    return jax.tree.map(lambda x: x[::spread][:num], select)
+
+
+def validation_key(config: KgensamConfig, name: str = "dqn") -> Array:
+    """Random stream of the validation sessions; the same at every validation."""
+    return stream(stream(jax.random.key(config.seed), name), "select")
+
+
 def dqn_stage(
     config: KgensamConfig,
     params: AgentParams,
@@ -160,25 +209,26 @@ def dqn_stage(
     settings = spec.dqn
     key = stream(jax.random.key(config.seed), name)
     hyper = dqn.dqn_hyper(settings, named_rewards(settings.reward))
-    if settings.select_sessions:
-        # Evenly spread: sessions lie in user order.
-        spread = max(1, select.user.shape[0] // settings.select_sessions)
-        select = jax.tree.map(lambda x: x[::spread][: settings.select_sessions], select)
+    select = validation_sessions(select, settings.select_sessions)
+    select_key = validation_key(config, name)
     chunk = min(settings.eval_every, dqn.num_batches(settings))
 
     def init() -> DqnProgress:
         state = dqn.init_dqn(key, params.catalogue.num_questions, spec)
         return DqnProgress(state, state.params, jnp.float32(-jnp.inf), jnp.int32(0))
 
+    def opening(progress: DqnProgress) -> dict[str, Array]:
+        log = play(params._replace(dqn=progress.dqn.params), select_key, select, spec=spec)
+        return {"valid_SR@15": jnp.mean(log.success), "valid_AT": jnp.mean(log.success_action)}
+
     return Stage(
         name=name,
         total=chunk * -(-dqn.num_batches(settings) // chunk),
         unit="batches",
         init=init,
-        advance=lambda state: _dqn_advance(
-            state, hyper, params, learn, select, stream(key, "select"), spec=spec, num=chunk
-        ),
+        advance=lambda state: _dqn_advance(state, hyper, params, learn, select, select_key, spec=spec, num=chunk),
         position=lambda state: int(state.dqn.batch),
         finished=lambda state: False,
         cure=f"lower --dqn.lr (now {settings.lr})",
+        opening=opening,
     )

@@ -1,7 +1,7 @@
 """Training the Active Sampler: episodes of questions, paid by what the answers teach the recommender (KGenSam Alg. 1).
 
 One update plays a batch of episodes side by side in the simulator (asking only), with the session's own recommender
-offset updated after each answer, and applies REINFORCE with return to go and one running baseline per turn.
+weights updated after each answer, and applies REINFORCE with return to go and one running baseline per turn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import optax
 from jax import Array
 
 from kgcrs.algorithms.agent import ActiveInput, AgentParams, AgentSpec, active_input, believe, make_agent
+from kgcrs.algorithms.online_fm import FastWeights
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import ActiveConfig
 from kgcrs.env.dialogue import ASK, Decision, DialogueState, reset, step
@@ -51,7 +52,7 @@ def active_hyper(config: ActiveConfig) -> ActiveHyper:
 
 def num_active_features(config: ActiveConfig) -> int:
     """Columns of `active_features`."""
-    return 4 + (4 + 8 + 3 if config.context else 0)
+    return 4 + (6 + 8 + 3 if config.context else 0)
 
 
 def init_active(key: Array, config: ActiveConfig) -> ActiveState:
@@ -63,16 +64,16 @@ def init_active(key: Array, config: ActiveConfig) -> ActiveState:
     )
 
 
-def recommender_score(params: AgentParams, state: DialogueState, offset: Array, spec: AgentSpec) -> Array:
+def recommender_score(params: AgentParams, state: DialogueState, weights: FastWeights, spec: AgentSpec) -> Array:
     """How well the session's recommender does on the session's own held-out item; float32 [], higher is better.
 
-    The offset is private to one user, so her own session is the validation data it can change (Eq. 11 with `y_valid`
-    read per session). `ActiveConfig.reward`: rank_gain = -log2 of the item's rank among the candidates; item_auc =
-    its AUC against the other candidates; attr_auc = AUC of its attributes among those not asked yet; cand_gain =
-    -log2 of the number of candidates.
+    The fast weights belong to one session, so that session is the validation data they can change (Eq. 11 with
+    `y_valid` read per session). `ActiveConfig.reward`: rank_gain = -log2 of the item's rank among the candidates;
+    item_auc = its AUC against the other candidates; attr_auc = AUC of its attributes among those not asked yet;
+    cand_gain = -log2 of the number of candidates.
     """
     public, target = state.public, state.private.target
-    beliefs = believe(params, public, offset, spec.protocol)
+    beliefs = believe(params, public, weights, spec.protocol)
     own = beliefs.scores[target]
     others = public.candidates.at[target].set(False)
     better = jnp.where(others, (beliefs.scores > own) + 0.5 * (beliefs.scores == own), 0.0).sum()
@@ -101,15 +102,15 @@ def play_episode(
     cat, protocol = params.catalogue, spec.protocol
     private = UserPrivate(session.item, session.acceptable)
     opening = reset(stream(key, "opening"), session.user, private, cat, protocol)
-    offset = agent.begin(params, opening.public)
+    weights = agent.begin(params, opening.public)
     no_items = jnp.full(protocol.list_size, cat.num_items, jnp.int32)
 
     def turn(carry, turn_key):  # type: ignore[no-untyped-def]
-        state, offset, before = carry
+        state, weights, before = carry
         pick_key, learn_key = jax.random.split(turn_key)
-        beliefs = believe(params, state.public, offset, protocol)
+        beliefs = believe(params, state.public, weights, protocol)
         seen = active_input(params, state.public, beliefs, spec.active)
-        logits = cast(Array, ActivePolicy(spec.active.hidden).apply(policy, seen.convolution, seen.state))
+        logits = cast(Array, ActivePolicy(spec.active.hidden).apply(policy, seen.convolution, seen.state, seen.prior))
         # The barrier keeps XLA:CPU from computing the inputs once per reader.
         seen, logits = jax.lax.optimization_barrier((seen, logits))
         action = jax.random.categorical(pick_key, masked_log_softmax(logits, seen.mask)).astype(jnp.int32)
@@ -118,15 +119,15 @@ def play_episode(
             state, Decision(jnp.int32(ASK), seen.questions[action], no_items), REWARDS["cpr"], cat, protocol
         )
         state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), asked, state)
-        learned = agent.learn(params, learn_key, state.public, offset, None)
-        offset = jnp.where(alive, learned, offset)
-        after = recommender_score(params, state, offset, spec)
+        learned = agent.learn(params, learn_key, state.public, weights, private if agent.sees_target else None)
+        weights = jax.tree.map(lambda new, old: jnp.where(alive, new, old), learned, weights)
+        after = recommender_score(params, state, weights, spec)
         reward = jnp.where(alive, gain_score(after, before), 0.0)
-        return (state, offset, after), (seen, action, reward, alive)
+        return (state, weights, after), (seen, action, reward, alive)
 
-    first = recommender_score(params, opening, offset, spec)
+    first = recommender_score(params, opening, weights, spec)
     keys = jax.random.split(stream(key, "episode"), spec.active.episode_length)
-    return jax.lax.scan(turn, (opening, offset, first), keys)[1]
+    return jax.lax.scan(turn, (opening, weights, first), keys)[1]
 
 
 def active_step(
@@ -157,7 +158,7 @@ def active_step(
 
     def loss_fn(policy: Any) -> tuple[Array, Array]:
         def log_probs_of(one: ActiveInput) -> Array:
-            logits = cast(Array, ActivePolicy(config.hidden).apply(policy, one.convolution, one.state))
+            logits = cast(Array, ActivePolicy(config.hidden).apply(policy, one.convolution, one.state, one.prior))
             return masked_log_softmax(logits, one.mask)
 
         log_probs = jax.vmap(jax.vmap(log_probs_of))(seen)

@@ -1,7 +1,7 @@
 """The KGenSam agent and all its relatives, put together from a recommender, a question rule, a decision rule and an
 update rule (KGenSam Alg. 3). The sampler matrix of spec section 11 is the product of the choices here.
 
-An agent is pure: `AgentParams` in, moves out. `Session memory` is the offset of `online_fm`.
+An agent is pure: `AgentParams` in, moves out. Its memory of a session is the `FastWeights` of `online_fm`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jax import Array
 
 from kgcrs.algorithms import asking
 from kgcrs.algorithms.negative_sampling import draw_feedback
-from kgcrs.algorithms.online_fm import UpdateHyper, update_offset
+from kgcrs.algorithms.online_fm import FastWeights, UpdateHyper, no_weights, score_shift, update_weights
 from kgcrs.core.settings import ActiveConfig, DqnConfig, NegativeConfig, ProtocolConfig, UpdateConfig
 from kgcrs.env.dialogue import SessionPublic, askable_from_counts
 from kgcrs.env.rollout import Agent, View
@@ -34,13 +34,14 @@ class AgentParams(NamedTuple):
     """Everything an agent knows (a pytree; public information only).
 
     tables: trained recommender. catalogue: items, attributes, training history. graph: attribute graph.
-    known: int32 [U, H]. Items used as positives and never as negatives; the training history unless a leak is on.
+    known: int32 [U, H]. Items used as positives; the training history unless a leak is on.
     blocked: int32 [U, H2]. Items never drawn as negatives; the training history unless a leak is on.
     update: numbers of the online update.
     active, negative, dqn: parameters of the learned parts, or empty dicts.
     node_user [U, h], node_item [I, h]: encoded nodes of the Negative Sampler, or empty arrays.
     question_map: float32 [Q, A] mean over the children of each question, or [0, 0] when Q = A.
     context_map: float32 [D, 8]. Fixed random projection of accepted attributes.
+    tag_scale: float32 []. 1 where item vectors hold the mean of their attributes, else 0.
     """
 
     tables: FmTables
@@ -56,12 +57,15 @@ class AgentParams(NamedTuple):
     node_item: Array
     question_map: Array
     context_map: Array
+    tag_scale: Array
 
 
 class AgentSpec(NamedTuple):
     """Static description of an agent (hashable).
 
     ask: rule for the question. decide: decision rule `(key, public, protocol) -> kind`, or "dqn".
+    leak_target_pool, leak_heldout_positives: as in `AblationConfig`; either makes the update look at the target, the
+    latter only to spare it.
     """
 
     ask: str
@@ -72,6 +76,7 @@ class AgentSpec(NamedTuple):
     negative: NegativeConfig
     dqn: DqnConfig
     leak_target_pool: bool = False
+    leak_heldout_positives: bool = False
 
 
 class Beliefs(NamedTuple):
@@ -81,6 +86,8 @@ class Beliefs(NamedTuple):
     log_total: float32 []. log-sum-exp of the candidates' scores.
     counts: float32 [Q]. Candidates per question. share: float32 [Q]. Their softmax weight per question.
     num_candidates: int32 []. can_ask: bool [Q]. preference: float32 [Q]. sigmoid of Eq. 4.
+    likely: float32 [Q]. Share of candidates per question, each weighing sigmoid(score): the p of weighted entropy.
+    num_plausible: float32 []. Sum of these weights.
     """
 
     query: Array
@@ -92,13 +99,15 @@ class Beliefs(NamedTuple):
     num_candidates: Array
     can_ask: Array
     preference: Array
+    likely: Array
+    num_plausible: Array
 
 
-def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol: ProtocolConfig) -> Beliefs:
-    """Scores items and questions of one session with its fast weights `offset` float32 [D]."""
+def believe(params: AgentParams, public: SessionPublic, weights: FastWeights, protocol: ProtocolConfig) -> Beliefs:
+    """Scores items and questions of one session with its fast weights."""
     tables, cat = params.tables, params.catalogue
-    query = tables.user[public.user] + offset + public.accepted.astype(jnp.float32) @ tables.attribute
-    scores = tables.item @ query
+    query = tables.user[public.user] + weights.user + public.accepted.astype(jnp.float32) @ tables.attribute
+    scores = tables.item @ query + params.tag_scale * score_shift(weights, public.rejected_ids, query, cat)
     masked = jnp.where(public.candidates, scores, -jnp.inf)
     counts = count_questions(cat, public.candidates.astype(jnp.float32))
     num = public.candidates.sum()
@@ -106,6 +115,7 @@ def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol:
     best = jnp.where(jnp.isfinite(best), best, 0.0)
     raised = jnp.exp(masked - best)
     total = jnp.maximum(raised.sum(), 1e-30)
+    liking = jnp.where(public.candidates, jax.nn.sigmoid(scores), 0.0)
     preference = tables.attribute @ query
     if params.question_map.shape[0]:
         preference = params.question_map @ preference
@@ -117,8 +127,10 @@ def believe(params: AgentParams, public: SessionPublic, offset: Array, protocol:
         counts,
         count_questions(cat, raised) / total,
         num,
-        askable_from_counts(public, counts, num, protocol),
+        askable_from_counts(public, counts, num, cat, protocol),
         jax.nn.sigmoid(preference),
+        count_questions(cat, liking) / jnp.maximum(liking.sum(), 1e-30),
+        liking.sum(),
     )
 
 
@@ -126,13 +138,14 @@ class ActiveInput(NamedTuple):
     """What the Active Sampler reads at one turn, for its pool of R questions.
 
     questions: int32 [R]. convolution: float32 [R, R]. Graph among them. state: float32 [R, F]. mask: bool [R]. May be
-    asked.
+    asked. prior: float32 [R]. Weighted entropy, which the policy starts from; zero without `ActiveConfig.context`.
     """
 
     questions: Array
     convolution: Array
     state: Array
     mask: Array
+    prior: Array
 
 
 def active_pool_size(num_questions: int, config: ActiveConfig) -> int:
@@ -161,9 +174,12 @@ def active_input(params: AgentParams, public: SessionPublic, beliefs: Beliefs, c
         degree_scale=config.degree_scale,
         rows=rows,
     )
+    prior = jnp.zeros(size)
     if config.context:
+        likely = pick(beliefs.likely)
+        prior = asking.binary_entropy(likely)
         fraction = pick(beliefs.counts) / jnp.maximum(beliefs.num_candidates, 1)
-        own = [fraction, asking.binary_entropy(fraction), pick(beliefs.share), pick(uncertainty)]
+        own = [fraction, asking.binary_entropy(fraction), pick(beliefs.share), pick(uncertainty), likely, prior]
         liked = public.accepted.astype(jnp.float32)
         mean_liked = (liked @ params.tables.attribute) / jnp.maximum(liked.sum(), 1)
         left = beliefs.num_candidates / params.catalogue.num_items
@@ -172,7 +188,8 @@ def active_input(params: AgentParams, public: SessionPublic, beliefs: Beliefs, c
         state = jnp.concatenate([state, jnp.stack(own, 1), jnp.tile(shared, (size, 1))], 1)
     everything = jnp.arange(num_questions) if rows is None else rows
     convolution = graph.convolution if rows is None else induced(graph.convolution, rows)
-    return ActiveInput(everything.astype(jnp.int32), jnp.asarray(convolution), state, pick(beliefs.can_ask))
+    mask = pick(beliefs.can_ask)
+    return ActiveInput(everything.astype(jnp.int32), jnp.asarray(convolution), state, mask, prior)
 
 
 def question_scores(
@@ -187,11 +204,11 @@ def question_scores(
     cat = params.catalogue
     if spec.ask == "active":
         seen = active_input(params, public, beliefs, spec.active)
-        logits = cast(Array, ActivePolicy(spec.active.hidden).apply(params.active, seen.convolution, seen.state))
+        policy = ActivePolicy(spec.active.hidden)
+        logits = cast(Array, policy.apply(params.active, seen.convolution, seen.state, seen.prior))
         return jnp.full(beliefs.counts.shape, -jnp.inf).at[seen.questions].set(logits)
     if spec.ask == "weighted_entropy":
-        weight = jnp.where(public.candidates, jax.nn.sigmoid(beliefs.scores), 0.0)
-        return asking.weighted_entropy_scores(count_questions(cat, weight), weight.sum())
+        return asking.weighted_entropy_scores(beliefs.likely, jnp.float32(1.0))
     if spec.ask == "max_entropy":
         return asking.max_entropy_scores(beliefs.counts, beliefs.num_candidates)
     if spec.ask == "oracle":
@@ -225,6 +242,8 @@ def policy_features(
         beliefs.log_total,
         asking.binary_entropy(fraction[question]),
         share,
+        asking.binary_entropy(beliefs.likely[question]),
+        beliefs.num_plausible,
         spec.protocol,
     )
 
@@ -232,21 +251,20 @@ def policy_features(
 def num_policy_features(spec: AgentSpec, num_questions: int) -> int:
     """Width of the ask-or-recommend network's input."""
     turns = spec.protocol.max_turns
-    return {"cpr": turns + 20, "ear": 2 * num_questions + turns + 8, "rich": turns + 29}[spec.dqn.state]
+    return {"cpr": turns + 20, "ear": 2 * num_questions + turns + 8, "rich": turns + 32}[spec.dqn.state]
 
 
 def make_agent(spec: AgentSpec) -> Agent:
     """The agent `spec` describes, as pure functions over `AgentParams`."""
     protocol = spec.protocol
 
-    def begin(params: AgentParams, public: SessionPublic) -> Array:
-        del public
-        return jnp.zeros(params.tables.user.shape[1])
+    def begin(params: AgentParams, public: SessionPublic) -> FastWeights:
+        return no_weights(params.tables, public.rejected_ids.shape[0])
 
     def view(
-        params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None
+        params: AgentParams, key: Array, public: SessionPublic, weights: FastWeights, private: UserPrivate | None
     ) -> View:
-        beliefs = believe(params, public, offset, protocol)
+        beliefs = believe(params, public, weights, protocol)
         num_items = params.catalogue.num_items
         # The barrier keeps XLA from merging a later slice into top_k, which would turn it into a full sort (16x).
         top_scores, items = jax.lax.optimization_barrier(jax.lax.top_k(beliefs.masked, protocol.list_size))
@@ -267,19 +285,22 @@ def make_agent(spec: AgentSpec) -> Agent:
         return spec.decide(key, public, protocol).astype(jnp.int32)
 
     def learn(
-        params: AgentParams, key: Array, public: SessionPublic, offset: Array, private: UserPrivate | None
-    ) -> Array:
+        params: AgentParams, key: Array, public: SessionPublic, weights: FastWeights, private: UserPrivate | None
+    ) -> FastWeights:
         if spec.update.negatives == "none":
-            return offset
+            return weights
+        target = None if private is None else private.target
         feedback = draw_feedback(
             key,
             public,
-            offset,
+            weights,
             params,
             spec.update,
             spec.negative,
-            target=private.target if spec.leak_target_pool and private is not None else None,
+            walk_from=target if spec.leak_target_pool else None,
+            withheld=target if spec.leak_heldout_positives else None,
         )
-        return update_offset(offset, public.user, feedback, params.tables, params.update, spec.update.num_steps)
+        return update_weights(weights, public.user, feedback, params.tables, params.update, spec.update.num_steps)
 
-    return Agent(begin, view, decide, learn, sees_target=spec.ask == "oracle" or spec.leak_target_pool)
+    sees_target = spec.ask == "oracle" or spec.leak_target_pool or spec.leak_heldout_positives
+    return Agent(begin, view, decide, learn, sees_target=sees_target)

@@ -2,7 +2,7 @@
 
 One *batch* plays `sessions_per_batch` sessions side by side from start to end. After each turn the transitions enter
 the replay buffer and a few gradient steps follow. `train_batches` scans over batches inside one program; the samplers
-and the recommender are frozen, and the recommender's per-session offsets are part of the environment the policy sees.
+and the recommender are frozen; the fast weights of each session belong to the environment the policy sees.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ def exploration_rate(batch: Array, config: DqnConfig, end: float | Array) -> Arr
     return jnp.maximum(1.0 - progress * (1.0 - end), end)
 
 
+def learning_rate(batch: Array, config: DqnConfig, start: float | Array) -> Array:
+    """Linear from `start` to a fiftieth of it over the whole training; float32 []."""
+    return start * jnp.maximum(1.0 - batch / num_batches(config), 0.02)
+
+
 def gradient_step(
     hyper: DqnHyper, params: Any, target: Any, opt_state: Any, batch: Transition, config: DqnConfig
 ) -> tuple[Any, Any, Any, Array]:
@@ -121,19 +126,20 @@ def train_batch(
     batch = jax.tree.map(lambda x: x[index], sessions)
     keys = jax.random.split(play_key, config.sessions_per_batch)
     epsilon = exploration_rate(state.batch, config, hyper.epsilon_end)
+    slower = hyper._replace(lr=learning_rate(state.batch, config, hyper.lr))
 
     def open_session(key: Array, session: Sessions):  # type: ignore[no-untyped-def]
         private = UserPrivate(session.item, session.acceptable)
         opening = reset(stream(key, "opening"), session.user, private, cat, protocol)
-        offset = agent.begin(params, opening.public)
+        weights = agent.begin(params, opening.public)
         view_key, _, _ = turn_keys(key, opening.public.turn)
         return (
             opening,
-            offset,
-            agent.view(params, view_key, opening.public, offset, opening.private if agent.sees_target else None),
+            weights,
+            agent.view(params, view_key, opening.public, weights, opening.private if agent.sees_target else None),
         )
 
-    def one_turn(acting: AgentParams, key: Array, dialogue, offset, view):  # type: ignore[no-untyped-def]
+    def one_turn(acting: AgentParams, key: Array, dialogue, weights, view):  # type: ignore[no-untyped-def]
         _, decide_key, update_key = turn_keys(key, dialogue.public.turn)
         greedy_key, explore_key, coin_key = jax.random.split(decide_key, 3)
         greedy = agent.decide(acting, greedy_key, dialogue.public, view)
@@ -142,33 +148,33 @@ def train_batch(
         kind = jnp.where(view.can_ask, kind, 1)
         after, outcome = step(dialogue, Decision(kind, view.question, view.items), hyper.rewards, cat, protocol)
         secret = after.private if agent.sees_target else None
-        offset = agent.learn(params, update_key, after.public, offset, secret)
+        weights = agent.learn(params, update_key, after.public, weights, secret)
         next_view_key, _, _ = turn_keys(key, after.public.turn)
-        next_view = agent.view(params, next_view_key, after.public, offset, secret)
+        next_view = agent.view(params, next_view_key, after.public, weights, secret)
         done = after.terminated | after.truncated
         row = Transition(view.features, kind, outcome.reward, next_view.features, done, next_view.can_ask)
-        return after, offset, next_view, row, outcome
+        return after, weights, next_view, row, outcome
 
     def turn(carry, turn_index):  # type: ignore[no-untyped-def]
-        dialogue, offset, view, net, target, opt_state, replay = carry
+        dialogue, weights, view, net, target, opt_state, replay = carry
         play = lambda k, d, o, v: one_turn(params._replace(dqn=net), k, d, o, v)  # noqa: E731
-        played = jax.vmap(play)(keys, dialogue, offset, view)
+        played = jax.vmap(play)(keys, dialogue, weights, view)
         # Without the barrier XLA:CPU fuses the features into the scatter below and computes them once per element.
-        dialogue, offset, view, rows, outcome = jax.lax.optimization_barrier(played)
+        dialogue, weights, view, rows, outcome = jax.lax.optimization_barrier(played)
         replay = add(replay, rows, outcome.was_live)
 
         def learn_once(inner, update):  # type: ignore[no-untyped-def]
             net, target, opt_state = inner
             step_key = jax.random.fold_in(jax.random.fold_in(learn_key, turn_index), update)
             drawn = sample(step_key, replay, config.batch_size)
-            net, target, opt_state, loss = gradient_step(hyper, net, target, opt_state, drawn, config)
+            net, target, opt_state, loss = gradient_step(slower, net, target, opt_state, drawn, config)
             return (net, target, opt_state), loss
 
         inner, losses = jax.lax.scan(learn_once, (net, target, opt_state), jnp.arange(config.updates_per_turn))
-        return (dialogue, offset, view, *inner, replay), (losses.mean(), outcome.reward)
+        return (dialogue, weights, view, *inner, replay), (losses.mean(), outcome.reward)
 
-    dialogue, offset, view = jax.vmap(open_session)(keys, batch)
-    first = (dialogue, offset, view, state.params, state.target, state.opt_state, state.replay)
+    dialogue, weights, view = jax.vmap(open_session)(keys, batch)
+    first = (dialogue, weights, view, state.params, state.target, state.opt_state, state.replay)
     last, (losses, rewards) = jax.lax.scan(turn, first, jnp.arange(protocol.num_actions))
     dialogue, _, _, net, target, opt_state, replay = last
     metrics = {"loss": losses.mean(), "return": rewards.sum(0).mean(), "success": dialogue.terminated.mean()}

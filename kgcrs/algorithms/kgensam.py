@@ -171,6 +171,7 @@ def agent_params(
         node_item=nodes[1],
         question_map=world.question_map,
         context_map=projection,
+        tag_scale=jnp.float32(config.fm.item_tags),
     )
 
 
@@ -185,4 +186,5 @@ def agent_spec(config: KgensamConfig) -> AgentSpec:
         negative=config.negative,
         dqn=config.dqn,
         leak_target_pool=config.ablation.leak_target_pool,
+        leak_heldout_positives=config.ablation.leak_heldout_positives,
     )

@@ -1,9 +1,10 @@
 """Updating the recommender inside a conversation (KGenSam Alg. 3, honest version of spec section 9.2).
 
-Each session owns fast weights: an offset to the user's vector. In f(i|u,P) = i . (u + sum P) every trainable vector of
-the query enters through that sum, so an offset to u stands for all of them. After each answer a few gradient steps
-raise training items of the user over negatives, and accepted attributes over rejected ones. The trained tables never
-change, and the next session starts from zero.
+Each session owns fast weights. In f(i|u,P) = i . (u + sum P) every vector of the query enters through that sum, so an
+offset to u stands for u and for the accepted attributes. Each rejected attribute has an offset of its own: where item
+vectors hold the mean of their attributes (`fm.item_tags`), moving it moves every item that has the attribute. After
+each answer a few gradient steps raise training items of the user over negatives, and accepted attributes over rejected
+ones. The trained tables never change, and the next session starts from zero.
 
 Nothing here sees the target: functions take `SessionPublic` (or arrays of it).
 """
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kgcrs.core.settings import UpdateConfig
+from kgcrs.graph.catalogue import Catalogue
 from kgcrs.losses.bpr import bpr_attribute_loss, bpr_item_loss
 from kgcrs.models.recommenders.fm import FmTables
 
@@ -29,6 +31,53 @@ class UpdateHyper(NamedTuple):
     attribute_weight: float | Array
     margin: float | Array
     l2: float | Array
+    tag_lr: float | Array
+    tag_l2: float | Array
+
+
+class FastWeights(NamedTuple):
+    """What a session adds to the recommender.
+
+    user: float32 [D], added to the user's vector. rejected: float32 [SLOTS, D], added to the vectors of the attributes
+    in `SessionPublic.rejected_ids`.
+    """
+
+    user: Array
+    rejected: Array
+
+
+def no_weights(tables: FmTables, num_slots: int) -> FastWeights:
+    """A session that has learned nothing yet."""
+    width = tables.user.shape[1]
+    return FastWeights(jnp.zeros(width), jnp.zeros((num_slots, width)))
+
+
+def rejected_share(items: Array, rejected_ids: Array, catalogue: Catalogue) -> Array:
+    """Part of each item's mean attribute vector that each rejected attribute holds: 1 / |P_i| where it has it, else 0.
+
+    Args:
+      items: int32 [n], padded with I. rejected_ids: int32 [SLOTS], padded with -1.
+
+    Returns:
+      float32 [n, SLOTS].
+    """
+    safe = jnp.minimum(items, catalogue.num_items - 1)
+    has = catalogue.attr_item[jnp.maximum(rejected_ids, 0)[None, :], safe[:, None]] & (rejected_ids >= 0)
+    return has / jnp.maximum(catalogue.item_attr_count[safe], 1)[:, None]
+
+
+def score_shift(weights: FastWeights, rejected_ids: Array, query: Array, catalogue: Catalogue) -> Array:
+    """Change of every item's score by the session's own vectors of rejected attributes; float32 [I].
+
+    Equals `rejected_share(all items) @ (weights.rejected @ query)` without the [I, SLOTS] table.
+    """
+    shift = jnp.where(rejected_ids >= 0, weights.rejected @ query, 0.0)
+    if catalogue.question_attr.shape[0] or not catalogue.item_question.shape[0]:
+        total = shift @ catalogue.attr_item[jnp.maximum(rejected_ids, 0)].astype(jnp.float32)
+    else:  # one matrix product is shared by all sessions of a batch
+        slots = jnp.where(rejected_ids >= 0, rejected_ids, catalogue.num_attributes)
+        total = catalogue.item_question @ jnp.zeros(catalogue.num_attributes).at[slots].add(shift, mode="drop")
+    return total / jnp.maximum(catalogue.item_attr_count, 1)
 
 
 class Feedback(NamedTuple):
@@ -37,6 +86,8 @@ class Feedback(NamedTuple):
     positive: int32 [m], negative: int32 [n]. Items; positive_mask bool [m], negative_mask bool [n]. Every positive is
     paired with every negative. liked: bool [A]. The accepted attributes (they belong to the query).
     accepted_ids, rejected_ids: int32 [SLOTS], padded with -1. Every accepted is paired with every rejected.
+    positive_share [m, SLOTS], negative_share [n, SLOTS]: float32, `rejected_share` of the items; zero where item
+    vectors hold no attributes.
     """
 
     positive: Array
@@ -46,11 +97,21 @@ class Feedback(NamedTuple):
     liked: Array
     accepted_ids: Array
     rejected_ids: Array
+    positive_share: Array
+    negative_share: Array
 
 
 def update_hyper(config: UpdateConfig) -> UpdateHyper:
     """The default lane: the config's own numbers."""
-    return UpdateHyper(config.lr, config.item_weight, config.attribute_weight, config.margin, config.l2)
+    return UpdateHyper(
+        config.lr,
+        config.item_weight,
+        config.attribute_weight,
+        config.margin,
+        config.l2,
+        config.tag_lr,
+        config.tag_l2,
+    )
 
 
 def pair_mean(values: Array, left: Array, right: Array) -> Array:
@@ -59,21 +120,32 @@ def pair_mean(values: Array, left: Array, right: Array) -> Array:
     return jnp.where(mask, values, 0.0).sum() / jnp.maximum(mask.sum(), 1)
 
 
-def feedback_loss(offset: Array, user: Array, feedback: Feedback, tables: FmTables, hyper: UpdateHyper) -> Array:
-    """Loss of the session's offset: Eq. 5 on item pairs plus Eq. 6 on answered attributes, means over pairs.
+def feedback_loss(weights: FastWeights, user: Array, feedback: Feedback, tables: FmTables, hyper: UpdateHyper) -> Array:
+    """Loss of the session's fast weights: Eq. 5 on item pairs plus Eq. 6 on answered attributes.
+
+    The item pairs enter as their mean, whose size does not depend on how many were drawn. The attribute pairs enter
+    as the sum over rejected attributes of the mean over accepted ones, because each "no" is a fact of its own.
 
     Args:
-      offset: float32 [D]. user: int32 [].
+      user: int32 [].
 
     Returns:
       float32 []. Nats.
     """
-    u = tables.user[user] + offset
+    u = tables.user[user] + weights.user
     query = u + feedback.liked.astype(jnp.float32) @ tables.attribute
     num_items = tables.item.shape[0]
-    score = lambda ids: tables.item[jnp.minimum(ids, num_items - 1)] @ query  # noqa: E731
-    items = bpr_item_loss(score(feedback.positive)[:, None], score(feedback.negative)[None, :])
-    yes, no = tables.attribute[feedback.accepted_ids] @ u, tables.attribute[feedback.rejected_ids] @ u
+    shift = weights.rejected @ query
+
+    def score(ids: Array, share: Array) -> Array:
+        return tables.item[jnp.minimum(ids, num_items - 1)] @ query + share @ shift
+
+    items = bpr_item_loss(
+        score(feedback.positive, feedback.positive_share)[:, None],
+        score(feedback.negative, feedback.negative_share)[None, :],
+    )
+    yes = tables.attribute[feedback.accepted_ids] @ u
+    no = (tables.attribute[feedback.rejected_ids] + weights.rejected) @ u
     attributes = bpr_attribute_loss(yes[:, None], no[None, :] + hyper.margin)
     num_rejected = (feedback.rejected_ids >= 0).sum()
     return (
@@ -81,26 +153,29 @@ def feedback_loss(offset: Array, user: Array, feedback: Feedback, tables: FmTabl
         + hyper.attribute_weight
         * num_rejected
         * pair_mean(attributes, feedback.accepted_ids >= 0, feedback.rejected_ids >= 0)
-        + hyper.l2 * (offset**2).sum()
+        + hyper.l2 * (weights.user**2).sum()
+        + hyper.tag_l2 * (weights.rejected**2).sum()
     )
 
 
-def update_offset(
-    offset: Array, user: Array, feedback: Feedback, tables: FmTables, hyper: UpdateHyper, num_steps: int
-) -> Array:
+def update_weights(
+    weights: FastWeights, user: Array, feedback: Feedback, tables: FmTables, hyper: UpdateHyper, num_steps: int
+) -> FastWeights:
     """Plain gradient descent on `feedback_loss`.
 
     Source: KGenSam Alg. 3 (line: update FM based on P+, P- and the negative batch)
     Reading: positives are training items of the user, never the hidden target (spec 12.A1).
 
     Args:
-      offset: float32 [D]. num_steps: static.
+      num_steps: static.
 
     Returns:
-      float32 [D]. The offset after `num_steps` steps; unchanged for 0 steps.
+      The weights after `num_steps` steps; unchanged for 0 steps.
     """
+    rates = FastWeights(jnp.asarray(hyper.lr), jnp.asarray(hyper.tag_lr))
 
-    def one(current: Array, _: None) -> tuple[Array, None]:
-        return current - hyper.lr * jax.grad(feedback_loss)(current, user, feedback, tables, hyper), None
+    def one(current: FastWeights, _: None) -> tuple[FastWeights, None]:
+        grads = jax.grad(feedback_loss)(current, user, feedback, tables, hyper)
+        return jax.tree.map(lambda w, rate, g: w - rate * g, current, rates, grads), None
 
-    return jax.lax.scan(one, offset, None, length=num_steps)[0]
+    return jax.lax.scan(one, weights, None, length=num_steps)[0]

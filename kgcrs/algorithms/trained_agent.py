@@ -13,7 +13,8 @@ from kgcrs.algorithms.active_sampling import init_active
 from kgcrs.algorithms.agent import AgentParams, AgentSpec, num_policy_features
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.core.checkpoint import Checkpoints
-from kgcrs.core.config import config_from_dict, config_hash
+from kgcrs.core.config import absent_settings, config_from_dict, config_hash
+from kgcrs.core.console import tell_defaults
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data import load
@@ -36,18 +37,39 @@ class AgentParts(NamedTuple):
 
 
 class TrainedAgent(NamedTuple):
-    """A trained agent with the world it lives in."""
+    """A trained agent with the world it lives in. fingerprint: of its settings (`training_hash`)."""
 
     config: KgensamConfig
+    fingerprint: str
     data: CrsData
     world: World
     spec: AgentSpec
     params: AgentParams
 
 
-def training_hash(config: KgensamConfig) -> str:
-    """Fingerprint of the settings that training depends on."""
-    return config_hash(config, skip=NOT_TRAINING)
+def training_hash(config: KgensamConfig, run_dir: Path | str = "") -> str:
+    """Fingerprint of the settings that training depends on.
+
+    Args:
+      run_dir: a run folder. A setting that its config.json does not name did not exist when it was trained, so it
+        counts only where it differs from its default: the fingerprint of an old run survives new settings.
+
+    Returns:
+      12 hexadecimal characters.
+    """
+    recorded = _recorded(Path(run_dir)) if run_dir else None
+    absent = {} if recorded is None else absent_settings(config, recorded)
+    later = [name for name, (value, default) in absent.items() if value == default and name not in NOT_TRAINING]
+    return config_hash(config, skip=(*NOT_TRAINING, *later))
+
+
+def _recorded(run_dir: Path) -> dict[str, Any] | None:
+    """Contents of a run's config.json; None where there is no file, or nothing that reads as settings."""
+    try:
+        values = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def parts_template(world: World, config: KgensamConfig) -> AgentParts:
@@ -70,11 +92,12 @@ def parts_template(world: World, config: KgensamConfig) -> AgentParts:
 
 def save_agent(run_dir: Path, parts: AgentParts, config: KgensamConfig) -> None:
     """Writes `<run>/agent`."""
-    Checkpoints(Path(run_dir) / "agent", config_hash=training_hash(config)).save(0, parts)
+    Checkpoints(Path(run_dir) / "agent", config_hash=training_hash(config, run_dir)).save(0, parts)
 
 
 def read_config(run_dir: Path) -> KgensamConfig:
-    """Settings of a run folder.
+    """Settings of a run folder. Those that its config.json does not name take their defaults, and a line on stderr
+    says so.
 
     Raises:
       KgcrsError: no run there, or its config.json is damaged.
@@ -85,11 +108,16 @@ def read_config(run_dir: Path) -> KgensamConfig:
             f"--run '{run_dir}' holds no run (config.json is missing): train one with python -m train.kgensam."
         )
     try:
-        return config_from_dict(KgensamConfig, json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        config = config_from_dict(KgensamConfig, recorded)
+    except (ValueError, TypeError, AttributeError) as error:
         raise KgcrsError(
             f"'{file}' does not read as the settings of a KGenSam run ({error}): train it again."
         ) from None
+    absent = absent_settings(config, recorded)
+    if absent:
+        tell_defaults(file, {name: value for name, (value, _) in absent.items()})
+    return config
 
 
 def load_data(config: KgensamConfig, data_root: str = "") -> CrsData:
@@ -109,7 +137,8 @@ def load_agent(run_dir: Path, data_root: str = "") -> TrainedAgent:
       KgcrsError: no run, an unfinished run, missing data, or a damaged or mismatched checkpoint.
     """
     config = read_config(run_dir)
-    folder = Checkpoints(Path(run_dir) / "agent", config_hash=training_hash(config))
+    fingerprint = training_hash(config, run_dir)
+    folder = Checkpoints(Path(run_dir) / "agent", config_hash=fingerprint)
     if folder.latest() is None:
         raise KgcrsError(
             f"The run '{run_dir}' has no trained agent yet: repeat its training command, which resumes it."
@@ -118,4 +147,4 @@ def load_agent(run_dir: Path, data_root: str = "") -> TrainedAgent:
     world = build_world(data, config)
     parts = folder.restore(parts_template(world, config))
     params = agent_params(world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn)
-    return TrainedAgent(config, data, world, agent_spec(config), params)
+    return TrainedAgent(config, fingerprint, data, world, agent_spec(config), params)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,6 +105,29 @@ def config_hash(config: Any, *, skip: Iterable[str] = ()) -> str:
         del inner[last]
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def absent_settings(config: Any, recorded: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Finds settings that an earlier version of the program could not record.
+
+    Args:
+      config: a dataclass instance whose class has defaults for all fields.
+      recorded: what `config_to_dict` gave when the record was made.
+
+    Returns:
+      Dotted name of each field or whole section that `recorded` lacks, with its value in `config` and its default.
+    """
+    return dict(_absent(config_to_dict(config), config_to_dict(type(config)()), recorded, ""))
+
+
+def _absent(
+    values: Mapping[str, Any], defaults: Mapping[str, Any], recorded: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    for name, value in values.items():
+        if name not in recorded:
+            yield prefix + name, (value, defaults[name])
+        elif isinstance(value, dict) and isinstance(recorded[name], Mapping):
+            yield from _absent(value, defaults[name], recorded[name], f"{prefix}{name}.")
 
 
 def override(config: C, changes: Mapping[str, Any]) -> C:

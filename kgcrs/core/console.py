@@ -1,9 +1,11 @@
-"""What a run shows while it runs: a progress line and result tables, on a terminal or in a log file."""
+"""What a run shows while it runs: a progress line, notes and result tables, on a terminal or in a log file."""
 
 import datetime
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _PLAIN_WIDTH = 160  # characters per line where no terminal says how wide it is
@@ -113,3 +115,19 @@ def _short(value: Any) -> str:
     if hasattr(value, "item") and getattr(value, "size", 1) == 1:
         value = value.item()
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+_told: set[str] = set()
+
+
+def tell_defaults(record: Path, absent: Mapping[str, Any]) -> None:
+    """Says on stderr, once per process, that an old record does not name some settings.
+
+    Args:
+      record: the file read. absent: dotted name of each of those settings to the value it takes.
+    """
+    taken = ", ".join(f"{name} = {value}" for name, value in absent.items())
+    line = f"note: '{record}' is older than some settings, which take their defaults: {taken}"
+    if line not in _told:
+        _told.add(line)
+        print(line, file=sys.stderr)

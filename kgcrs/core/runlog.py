@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import kgcrs
-from kgcrs.core.config import config_to_dict
-from kgcrs.core.console import progress, result_table
+from kgcrs.core.config import absent_settings, config_to_dict
+from kgcrs.core.console import progress, result_table, tell_defaults
 from kgcrs.core.errors import KgcrsError
 
 # What a run shows while it runs is imported from here as well, next to what it keeps.
@@ -50,8 +50,8 @@ class RunFolder:
           may_differ: dotted fields that may change when the run continues, e.g. its length.
 
         Raises:
-          KgcrsError: the folder holds a run with other settings (the sentence lists them), or files of
-            another kind.
+          KgcrsError: the folder holds a run with other settings (the sentence lists them; one that the run does not
+            name counts as its default), or files of another kind.
         """
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
@@ -65,7 +65,7 @@ class RunFolder:
             shutil.rmtree(self.path)
         self.is_resumed = (self.path / "run.json").is_file()
         if self.is_resumed:
-            self._check_same(values, frozenset(may_differ))
+            self._check_same(config, values, frozenset(may_differ))
         else:
             self._create(values)
 
@@ -77,7 +77,7 @@ class RunFolder:
         # Written last: its presence says that the other two are complete.
         _write_json(self.path / "run.json", {"seed": values["seed"], "commit": git_commit(), "started": started})
 
-    def _check_same(self, values: dict[str, Any], may_differ: frozenset[str]) -> None:
+    def _check_same(self, settings: Any, values: dict[str, Any], may_differ: frozenset[str]) -> None:
         try:
             config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
             seed = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["seed"]
@@ -86,12 +86,17 @@ class RunFolder:
                 f"The run folder '{self.path}' is damaged (config.json or run.json): use another --run-dir, or --fresh."
             ) from None
         changed = _differences({"seed": seed, **config}, {"seed": values["seed"], **values["config"]})
-        told = [f"{name} {old} -> {new}" for name, old, new in changed if name not in may_differ]
+        # A setting that came after the run had no effect on it, and its default stands for that.
+        absent = absent_settings(settings, config)
+        later = {name: value for name, (value, default) in absent.items() if value == default}
+        told = [f"{name} {old} -> {new}" for name, old, new in changed if name not in may_differ | later.keys()]
         if told:
             raise KgcrsError(
                 f"The run folder '{self.path}' was made with other settings ({'; '.join(told)}): "
                 "repeat them, choose another --run-dir, or add --fresh to start over there."
             )
+        if later:
+            tell_defaults(self.path / "config.json", later)
 
 
 class MetricLog:

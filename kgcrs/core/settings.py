@@ -26,11 +26,13 @@ class ProtocolConfig:
     list_size: int = 10
     """Items per recommendation (k)."""
     prune_on_reject: bool = False
-    """Remove the items that have an attribute the user rejected. The CPR family does not."""
+    """Remove the items that have an attribute the user rejected. The CPR family does not. In enumerated mode she
+    rejects every child of the question that she does not name."""
     mask_history: bool = False
     """Remove the user's known training items from the candidates. The CPR family does not."""
     askable: Literal["informative", "reachable", "all"] = "informative"
-    """Which attributes may be asked: those that split the candidates, those that a candidate has, or all not asked."""
+    """Which attributes may be asked: those that split the candidates, those that a candidate has, or all not asked.
+    A parent splits the candidates when one of its children does."""
     success: Literal["target", "any_heldout"] = "target"
     """What ends a session: the hidden target only, or any item of the user in the evaluated split."""
     question: Literal["binary", "enumerated"] = "binary"
@@ -63,11 +65,11 @@ class FmConfig:
     False gives the published model."""
     user_friends: bool = True
     """User vector = own vector + mean vector of her friends in the graph. False gives the published model."""
-    optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
+    optimizer: Literal["adam", "adagrad", "sgd"] = "adagrad"
     """Released code: SGD or Adagrad; chosen here by time to validation AUC (docs/speed.md)."""
-    lr: float = 1e-3
-    """Learning rate. Released code: .01 (SGD), .02 (Adagrad)."""
-    l2: float = 1e-5
+    lr: float = 1.0
+    """Learning rate (Adam wants about .001). Released code: .01 (SGD), .02 (Adagrad)."""
+    l2: float = 1e-4
     """Weight of the squared norms of the embeddings in a pair (lambda of Eq. 5). Released code: .001-.002."""
     attribute_weight: float = 1.0
     """Weight of the attribute loss (Eq. 6) beside the item loss (Eq. 5)."""
@@ -120,10 +122,15 @@ class UpdateConfig:
     """Weight of the pairs (training item of the user, negative item)."""
     attribute_weight: float = 10.0
     """Weight of the pairs (accepted attribute, rejected attribute)."""
-    margin: float = 5.0
+    margin: float = 10.0
     """Logits by which an accepted attribute is made to outrank a rejected one before their loss flattens."""
     l2: float = 0.01
     """Pull of the session's user vector back to the trained one."""
+    tag_lr: float = 1.0
+    """Step size on the session's own vectors of rejected attributes, which move every item that has one (with
+    fm.item_tags); 0 keeps the trained vectors."""
+    tag_l2: float = 0.001
+    """Pull of these vectors back to the trained ones."""
     num_negatives: int = 32
     """Items in a negative batch; the last refused items join it."""
     num_refused: int = 20
@@ -140,6 +147,7 @@ class UpdateConfig:
         """Raises KgcrsError on impossible counts or rates."""
         _require(self.num_steps >= 0, "update.num_steps", self.num_steps, "it must not be negative")
         _require(self.lr >= 0, "update.lr", self.lr, "the step size must not be negative")
+        _require(self.tag_lr >= 0, "update.tag_lr", self.tag_lr, "the step size must not be negative")
         _require(self.num_negatives >= 1, "update.num_negatives", self.num_negatives, "at least one is needed")
         _require(self.num_positives >= 1, "update.num_positives", self.num_positives, "at least one is needed")
         _require(
@@ -238,7 +246,7 @@ class DqnConfig:
     discount: float = 0.999
     """Discount. Paper (as CPR): .999."""
     lr: float = 1e-3
-    """Adam learning rate. Released code: RMSprop at its default .01."""
+    """Adam learning rate at the start; it falls linearly to a fiftieth. Released code: RMSprop at its default .01."""
     target_rate: float = 0.02
     """Polyak rate of the target network. Paper (as CPR): a copy every 20 episodes."""
     double: bool = True
@@ -285,7 +293,8 @@ class AblationConfig:
     ask: Literal["active", "weighted_entropy", "max_entropy", "random", "oracle"] = "active"
     """Which attribute is asked. `weighted_entropy` is w/o AS; `oracle` sees the target."""
     leak_heldout_positives: bool = False
-    """Session updates use the user's validation and test items as positives (spec 12.B1)."""
+    """Session updates use the user's validation and test items, but for the session's own target, as positives
+    (spec 12.B1)."""
     leak_filtered_negatives: bool = False
     """Session updates never push down a validation or test item of the user (spec 12.B2)."""
     leak_fit_on_test: bool = False

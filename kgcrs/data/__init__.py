@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 DATASETS: dict[str, Source] = {
-    "synthetic": Source("100 listeners, 400 bands, 20 tags; hidden tastes", "embedded, drawn from the seed"),
+    "synthetic": Source("100 listeners, 2,000 bands, 20 tags; hidden tastes", "embedded, drawn from the seed"),
     "synthetic_bits": Source("1,024 items tagged by the bits of their id", "embedded, drawn from the seed"),
     "lastfm": Source("1,801 listeners, 7,432 artists, 33 tags", "HetRec 2011 via SCPR (lastfm_crs/)", "coarse"),
     "lastfm_star": Source("the same with all 8,438 tags", "HetRec 2011 via MCMIPL (lastfm_crs/)", "fine"),

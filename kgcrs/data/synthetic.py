@@ -1,7 +1,7 @@
 """Two seeded worlds that need no download: a small music catalogue, and one with a known best policy.
 
 `synthetic_world` has the shape of LastFM in miniature. Tags follow a topic model, listeners prefer one or two
-topics and, within them, a hidden taste that no tag reveals: a recommender has to learn it from the training
+topics, have favourite tags and a hidden taste that no tag reveals: a recommender has to learn these from the training
 interactions. Some items are cold, which only their tags can help with.
 
 `synthetic_bits` is a catalogue whose item i carries attribute b exactly when bit b of i is set. Nobody has a
@@ -15,43 +15,34 @@ import math
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError
+from kgcrs.data.names import TOPICS, item_names, tag_name
 from kgcrs.data.schema import BoolArray, CrsData, IntArray, no_edges
 from kgcrs.data.splits import DEFAULT_RATIO, Ratio, check_ratio, split_per_user
 
-TOPICS = ("guitar", "electronic", "groove", "acoustic")
-TAGS = (
-    ("rock", "indie", "punk", "britpop", "metal"),
-    ("house", "techno", "ambient", "synthpop", "trance"),
-    ("soul", "funk", "hip-hop", "reggae", "disco"),
-    ("folk", "country", "bluegrass", "singer-songwriter", "blues"),
-)
-_FLAVOURS = ("", "early", "modern", "female-fronted", "instrumental", "live", "experimental", "mellow")
-_FIRST = (
-    "Velvet Silent Golden Paper Hollow Crimson Northern Electric Broken Distant Marble Wandering Little Neon "
-    "Winter Copper Midnight Salt Amber Lucid Restless Tidal Quiet Burning"
-).split()
-_SECOND = (
-    "Harbours Lanterns Foxes Machines Orchards Parade Satellites Rivers Sisters Mirrors Engines Meadow "
-    "Pilots Cinema Wolves Gardens Echoes Avenue Sparrows Islands Circus Library Comets Union"
-).split()
-
 COLD_SHARE = 0.08
-MIN_INTERACTIONS, MAX_INTERACTIONS = 14, 30
+FEWEST_LONGEST, LONGEST = 30, 60
+"""The longest history in a small and in a large catalogue; in between, a 33rd of the items."""
 TASTE_FACTORS = 2
+SECOND_TOPIC_SHARE = 0.6
+TAG_RATE, TAG_RATE_ON_TOPIC = 0.03, 0.7
+"""Probability of a tag on an item of another topic, and what the item's weight on the tag's topic adds."""
 
 
 def synthetic_world(
     *,
     num_users: int = 100,
-    num_items: int = 400,
+    num_items: int = 2000,
     num_attributes: int = 20,
     seed: int = 0,
     split_ratio: Ratio | None = None,
 ) -> CrsData:
     """Draws a small music world in which learning pays off.
 
+    The default catalogue is large enough that fourteen lists of ten, 140 items, cover a small part of it: no rule
+    finds every target, and when to stop asking matters.
+
     Items have one main topic and sometimes a second, and each topic has its own tags (4-topic Bernoulli
-    model). A listener picks items with Gumbel noise around topic match plus hidden taste plus a little
+    model). A listener picks items with Gumbel noise around topic match, favourite tags, hidden taste and a little
     popularity. 8 % of the items are cold: they occur in valid and test only.
 
     Args:
@@ -60,7 +51,8 @@ def synthetic_world(
       split_ratio: shares of train, valid and test per user; None is 7 : 1.5 : 1.5.
 
     Returns:
-      Validated data with 14 to 30 interactions per user (at least 5 in train, if its share is 0.4 or more),
+      Validated data with 30 to 60 interactions per user, 15 to 30 in small catalogues (at least 5 in train, if
+      its share is 0.4 or more),
       1 or more attributes per item, symmetric friendships between users who share a topic, 2 to 5 liked
       attributes per user, and the topics as parents of the attributes.
 
@@ -79,7 +71,7 @@ def synthetic_world(
     item_topics = _item_topics(rng, num_items)
     item_attr = _item_attributes(rng, item_topics, attr_topic)
     user_topics = _user_topics(rng, num_users)
-    utility = _utility(rng, user_topics, item_topics)
+    utility = _utility(rng, user_topics, item_topics, item_attr)
     cold = np.zeros(num_items, np.bool_)
     cold[rng.choice(num_items, max(1, round(COLD_SHARE * num_items)), replace=False)] = True
     ratio = check_ratio(split_ratio or DEFAULT_RATIO)
@@ -98,8 +90,8 @@ def synthetic_world(
         attr_parent=np.stack([np.arange(num_attributes), attr_topic], axis=1).astype(np.int32),
         parent_names=TOPICS,
         user_names=tuple(f"listener {u}" for u in range(num_users)),
-        item_names=_item_names(rng, num_items),
-        attr_names=tuple(_tag_name(a) for a in range(num_attributes)),
+        item_names=item_names(rng, num_items),
+        attr_names=tuple(tag_name(a) for a in range(num_attributes)),
     )
     data.validate()
     return data
@@ -171,18 +163,19 @@ def optimal_questions(num_candidates: int, list_size: int = 1) -> int:
 
 
 def _item_topics(rng: np.random.Generator, num_items: int) -> np.ndarray:
-    """Returns float [I, topics]: 1 for the main topic, 0.5 for the second that three items in ten have."""
+    """Returns float [I, topics]: 1 for the main topic, 0.5 for the second that six items in ten have."""
     main = rng.permutation(np.arange(num_items) % len(TOPICS))
     second = (main + rng.integers(1, len(TOPICS), num_items)) % len(TOPICS)
     weight = np.zeros((num_items, len(TOPICS)))
-    weight[np.arange(num_items), second] = 0.5 * (rng.random(num_items) < 0.3)
+    weight[np.arange(num_items), second] = 0.5 * (rng.random(num_items) < SECOND_TOPIC_SHARE)
     weight[np.arange(num_items), main] = 1.0
     return weight
 
 
 def _item_attributes(rng: np.random.Generator, item_topics: np.ndarray, attr_topic: np.ndarray) -> BoolArray:
     """Returns bool [I, A]; an item that drew no attribute gets one of its main topic."""
-    has = rng.random((len(item_topics), len(attr_topic))) < 0.05 + 0.5 * item_topics[:, attr_topic]
+    rate = TAG_RATE + TAG_RATE_ON_TOPIC * item_topics[:, attr_topic]
+    has = rng.random(rate.shape) < rate
     for item in np.flatnonzero(~has.any(axis=1)):
         has[item, rng.choice(np.flatnonzero(attr_topic == item_topics[item].argmax()))] = True
     return has
@@ -198,14 +191,18 @@ def _user_topics(rng: np.random.Generator, num_users: int) -> BoolArray:
     return prefers
 
 
-def _utility(rng: np.random.Generator, user_topics: BoolArray, item_topics: np.ndarray) -> np.ndarray:
-    """Returns float [U, I]: topic match, hidden taste, popularity and Gumbel noise (a draw from softmax)."""
+def _utility(
+    rng: np.random.Generator, user_topics: BoolArray, item_topics: np.ndarray, item_attr: BoolArray
+) -> np.ndarray:
+    """Returns float [U, I]: topics, favourite tags, hidden taste, popularity, and Gumbel noise (a softmax draw)."""
     shape = len(user_topics), len(item_topics)
     match = np.where(user_topics[:, None, :], item_topics[None], 0.0).max(axis=2)
+    tag_taste = rng.normal(size=(shape[0], item_attr.shape[1])) @ item_attr.T
     user_taste = rng.normal(size=(shape[0], TASTE_FACTORS))
     item_taste = rng.normal(size=(shape[1], TASTE_FACTORS))
     popularity = rng.normal(size=shape[1])
-    return 3.5 * match + 2.0 * user_taste @ item_taste.T + 0.5 * popularity + rng.gumbel(size=shape)
+    liking = 1.5 * match + 1.5 * tag_taste + 1.0 * user_taste @ item_taste.T + 0.5 * popularity
+    return liking + rng.gumbel(size=shape)
 
 
 def _interactions(
@@ -213,8 +210,9 @@ def _interactions(
 ) -> tuple[IntArray, IntArray]:
     """Returns each user's best items, shuffled; cold ones never exceed what valid and test can take."""
     users, items = [], []
+    most = min(LONGEST, max(FEWEST_LONGEST, utility.shape[1] // 33))
     for user, scores in enumerate(utility):
-        wanted = min(int(rng.integers(MIN_INTERACTIONS, MAX_INTERACTIONS + 1)), len(scores) // 2)
+        wanted = min(int(rng.integers(most // 2, most + 1)), len(scores) // 2)
         ranked = np.argsort(-scores)
         room = math.floor(held_out_share * wanted)
         fits = ~cold[ranked] | (np.cumsum(cold[ranked]) <= room)
@@ -243,18 +241,3 @@ def _likes(rng: np.random.Generator, user_topics: BoolArray, attr_topic: np.ndar
         chosen = rng.choice(tags, min(int(rng.integers(2, 6)), len(tags)), replace=False)
         edges += [(user, tag) for tag in sorted(chosen)]
     return np.array(edges, np.int32)
-
-
-def _tag_name(attribute: int) -> str:
-    names = TAGS[attribute % len(TOPICS)]
-    flavour, tag = divmod(attribute // len(TOPICS), len(names))
-    cycle, flavour = divmod(flavour, len(_FLAVOURS))
-    return f"{_FLAVOURS[flavour]} {names[tag]} {cycle + 1 if cycle else ''}".strip()
-
-
-def _item_names(rng: np.random.Generator, num_items: int) -> tuple[str, ...]:
-    """Returns distinct band-like names; catalogues beyond 576 items continue with numbered ones."""
-    names = [f"The {first} {second}" for first in _FIRST for second in _SECOND]
-    order = rng.permutation(len(names))
-    rounds = (divmod(item, len(names)) for item in range(num_items))
-    return tuple(names[order[place]] + (f" {cycle + 1}" if cycle else "") for cycle, place in rounds)

@@ -1,7 +1,8 @@
-"""The conversation loop: choosing a user, opening, answering, taking back and saving.
+"""The conversation loop: hearing lines, answering, taking back and saving.
 
-All thinking is in `session.py` and all wording of replies in `terminal.py`; this module keeps the list of
-states that undo walks back along, and writes the file of `--save` after every answer.
+All thinking is in `session.py`, all wording of replies in `terminal.py`, and what precedes the first move in
+`opening.py`; this module keeps the list of states that undo walks back along, and writes the file of `--save`
+after every answer.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from kgcrs.algorithms.trained_agent import TrainedAgent, training_hash
+from kgcrs.algorithms.trained_agent import TrainedAgent
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import versions
 from kgcrs.core.trees import tree_hash
 from kgcrs.demo import asides, lookup, phrases
 from kgcrs.demo.keeping import Keeper
 from kgcrs.demo.look import shown
+from kgcrs.demo.opening import choose_user, greet, opening_attribute
 from kgcrs.demo.reasons import Reply
 from kgcrs.demo.session import ChatState, Message, answer, open_chat, with_visitor
 from kgcrs.demo.terminal import Terminal
@@ -70,7 +72,7 @@ class Chat:
         self.moments: list[Moment] = []
         self.messages: list[Message] = []
         self.keeper = keeper or Keeper(None, self.names)
-        self._suggestion: int | None = None
+        self.suggestion: int | None = None
         self.num_ideas = 0
 
     # --- steps
@@ -90,7 +92,7 @@ class Chat:
         user = self.visitor if self.user is None else self.user
         moment = Moment(*open_chat(self.params, self.agent.spec, user, attribute, jax.random.key(self.seed)))
         self.user, self.attribute, self.moments, self.messages = user, attribute, [moment], []
-        self._suggestion = None
+        self.suggestion = None
         return moment.reply
 
     def take(self, message: Message) -> Reply:
@@ -116,7 +118,7 @@ class Chat:
     def run(self) -> None:
         """Talks until the person leaves or the input ends."""
         if not self.moments:
-            self._greet()
+            greet(self)
         while (line := self.view.read()) is not None:
             try:
                 if not self._hear(line.strip()):
@@ -141,9 +143,10 @@ class Chat:
         if command:
             return self._obey(*command)
         if self.user is None:
-            self._choose_user(text)
+            choose_user(self, text)
         elif is_opening:
-            self._open(text)
+            self.view.show(self.start(opening_attribute(self, text)))
+            self._autosave()
         elif self.moments[-1].reply.kind == "end":
             return self._after_end(text)
         else:
@@ -165,43 +168,7 @@ class Chat:
             raise KgcrsError("We have not begun yet: first choose who you are, then name a tag.")
         return self.moments[-1]
 
-    # --- who, what, and answers
-
-    def _greet(self) -> None:
-        data, view = self.agent.data, self.view
-        if self.user is None:
-            view.ask_who(data.num_users)
-            return
-        if self.user == self.visitor:
-            view.greet("", 0, (), ())
-        else:
-            known = lookup.profile_of(data, self.user)
-            items = [data.item_names[item] for item in known.items]
-            tags = [data.attr_names[attribute] for attribute in known.tags]
-            view.greet(data.user_names[self.user], known.num_items, items, tags)
-        popular = lookup.most_common(lookup.tag_counts(data))[:8]
-        view.ask_tag([data.attr_names[attribute] for attribute in popular])
-
-    def _choose_user(self, text: str) -> None:
-        is_new = not text or phrases.is_visitor(text)
-        self.user = self.visitor if is_new else phrases.find_user(text, self.agent.data.user_names)
-        self._greet()
-
-    def _open(self, text: str) -> None:
-        if not text:
-            raise KgcrsError("Name a tag to begin with, or type tags to see some.")
-        if self._suggestion is not None and phrases.is_yes(text):
-            attribute = self._suggestion
-        else:
-            try:
-                attribute = phrases.find_name(text, self.names.attributes, "tag")
-            except KgcrsError as error:
-                near = phrases.nearest(text, self.names.attributes, number=1)
-                self._suggestion = near[0] if near else None
-                more = "Say yes to take the first." if near else "Type tags to see some, or tags WORD to search."
-                raise KgcrsError(f"{error} {more}") from None
-        self.view.show(self.start(attribute))
-        self._autosave()
+    # --- answers
 
     def _answer(self, text: str) -> None:
         state, reply = self.moments[-1]
@@ -219,7 +186,7 @@ class Chat:
             raise KgcrsError("This conversation is over: type again for another one, undo, save or quit.")
         self.keeper.next_conversation()
         self.seed, self.user, self.moments, self.messages = self.seed + 1, self.fixed_user, [], []
-        self._greet()
+        greet(self)
         return True
 
     def _undo(self, argument: str) -> None:
@@ -229,7 +196,7 @@ class Chat:
             if self.user is None or self.fixed_user is not None:
                 raise KgcrsError("There is nothing to take back.")
             self.user = None
-            self._greet()
+            greet(self)
             return
         steps = min(int(argument or 1), len(self.moments))
         self.moments, self.messages = self.moments[:-steps], self.messages[: len(self.moments) - steps - 1]
@@ -261,4 +228,4 @@ class Chat:
 def agent_name(agent: TrainedAgent) -> AgentName:
     """Fingerprints of a trained agent: of its settings, and of the parameters that speak."""
     parts = agent.params.tables, agent.params.active, agent.params.negative, agent.params.dqn
-    return AgentName(agent.data.name, training_hash(agent.config), tree_hash(parts)[:12])
+    return AgentName(agent.data.name, agent.fingerprint, tree_hash(parts)[:12])

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent
+from kgcrs.algorithms.online_fm import FastWeights
 from kgcrs.core.errors import KgcrsError
 from kgcrs.demo.reasons import Reply, explain
 from kgcrs.demo.thinking import Thought, think
@@ -39,13 +40,13 @@ _ANSWERED, _UNKNOWN, _REFUSED, _TAKEN = range(4)
 class ChatState(NamedTuple):
     """A conversation between two moves.
 
-    public: what was said so far. offset: float32 [D]. Fast weights of the session. thought: the agent's
+    public: what was said so far. weights: fast weights of the session. thought: the agent's
     pending move with its reasons. key: random key of the session; each turn derives its own. ending: "" while
     it runs, see `Reply.ending`.
     """
 
     public: SessionPublic
-    offset: Array
+    weights: FastWeights
     thought: Thought
     key: Array
     ending: str = ""
@@ -102,17 +103,17 @@ def open_chat(params: AgentParams, spec: AgentSpec, user: int, attribute: int, k
     num_users, num_attributes = params.tables.user.shape[0], params.catalogue.num_attributes
     if make_agent(spec).sees_target:
         raise KgcrsError(
-            "This agent looks at the hidden target (ablation.ask=oracle or ablation.leak_target_pool), which "
-            "a person does not reveal: choose a run without that ablation."
+            "This agent looks at the hidden target (ablation.ask=oracle, ablation.leak_target_pool or "
+            "ablation.leak_heldout_positives), which a person does not reveal: choose a run without that ablation."
         )
     if not 0 <= user < num_users:
         raise KgcrsError(f"There is no user {user}: use a number from 0 to {num_users - 1}.")
     if not 0 <= attribute < num_attributes:
         raise KgcrsError(f"There is no attribute {attribute}: use a number from 0 to {num_attributes - 1}.")
-    public, offset, thought = _open(params, np.int32(user), np.int32(attribute), key, spec=spec)
+    public, weights, thought = _open(params, np.int32(user), np.int32(attribute), key, spec=spec)
     if not int(thought.num_candidates):
         raise KgcrsError("Nothing in the catalogue has this tag: open with another one.")
-    state = ChatState(public, offset, thought, key)
+    state = ChatState(public, weights, thought, key)
     return state, explain(thought, 2, spec.protocol, params.catalogue.num_items)
 
 
@@ -139,8 +140,8 @@ def answer(params: AgentParams, spec: AgentSpec, state: ChatState, message: Mess
     else:
         outcome = _TAKEN if message.kind == "yes" else _REFUSED
     yes, no = _answer_masks(message, question, params, spec)
-    public, offset, thought = _hear(
-        params, state.public, state.offset, state.key, move, np.int32(outcome), yes, no, spec=spec
+    public, weights, thought = _hear(
+        params, state.public, state.weights, state.key, move, np.int32(outcome), yes, no, spec=spec
     )
     turn = int(public.turn)
     reply = explain(thought, turn + 1, spec.protocol, num_items)
@@ -152,7 +153,7 @@ def answer(params: AgentParams, spec: AgentSpec, state: ChatState, message: Mess
         reply = reply._replace(kind="end", turn=turn, ending="exhausted", items=())
     elif turn >= spec.protocol.max_turns:
         reply = reply._replace(kind="end", turn=turn, ending="turns")
-    return ChatState(public, offset, thought, state.key, reply.ending), reply
+    return ChatState(public, weights, thought, state.key, reply.ending), reply
 
 
 def has_attribute_counts(params: AgentParams, state: ChatState) -> np.ndarray:
@@ -208,17 +209,17 @@ def _answer_masks(
 @partial(jax.jit, static_argnames=("spec",))
 def _open(
     params: AgentParams, user: Array, attribute: Array, key: Array, *, spec: AgentSpec
-) -> tuple[SessionPublic, Array, Thought]:
+) -> tuple[SessionPublic, FastWeights, Thought]:
     public = open_session(user, attribute, params.catalogue, spec.protocol)
-    offset = make_agent(spec).begin(params, public)
-    return public, offset, think(params, spec, key, public, offset)
+    weights = make_agent(spec).begin(params, public)
+    return public, weights, think(params, spec, key, public, weights)
 
 
 @partial(jax.jit, static_argnames=("spec",))
 def _hear(
     params: AgentParams,
     public: SessionPublic,
-    offset: Array,
+    weights: FastWeights,
     key: Array,
     move: Decision,
     outcome: Array,
@@ -226,7 +227,7 @@ def _hear(
     no: Array,
     *,
     spec: AgentSpec,
-) -> tuple[SessionPublic, Array, Thought]:
+) -> tuple[SessionPublic, FastWeights, Thought]:
     """One program for every kind of answer, so that no turn waits for a compilation."""
     cat, protocol = params.catalogue, spec.protocol
     learn_key = turn_keys(key, public.turn)[2]
@@ -237,7 +238,7 @@ def _hear(
     after = jax.tree.map(choose, answered, unknown, refused, public)
     mark = jnp.stack([jnp.where(yes.any(), 1, -1), jnp.int32(0), jnp.int32(-2), jnp.int32(2)])[outcome]
     after = end_turn(after, mark)
-    learned = make_agent(spec).learn(params, learn_key, after, offset, None)
+    learned = make_agent(spec).learn(params, learn_key, after, weights, None)
     told_something = (outcome == _ANSWERED) | (outcome == _REFUSED)
-    offset = jnp.where(told_something, learned, offset)
-    return after, offset, think(params, spec, key, after, offset)
+    weights = jax.tree.map(lambda new, old: jnp.where(told_something, new, old), learned, weights)
+    return after, weights, think(params, spec, key, after, weights)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kgcrs.algorithms.agent import AgentParams, AgentSpec, believe, make_agent, question_scores
+from kgcrs.algorithms.online_fm import FastWeights
 from kgcrs.core.settings import ProtocolConfig
 from kgcrs.env.dialogue import RECOMMEND, Decision, SessionPublic
 from kgcrs.env.rollout import turn_keys
@@ -72,26 +73,26 @@ class Thought(NamedTuple):
     known: Array
 
 
-def think(params: AgentParams, spec: AgentSpec, key: Array, public: SessionPublic, offset: Array) -> Thought:
+def think(params: AgentParams, spec: AgentSpec, key: Array, public: SessionPublic, weights: FastWeights) -> Thought:
     """The agent's next move with the numbers behind it; traceable, `spec` static.
 
     Args:
       key: the session's key; the keys of the turn are derived as in `env/rollout.py`, so the agent moves
-        exactly as it would in the simulator. offset: float32 [D]. The session's fast weights.
+        exactly as it would in the simulator. weights: the session's fast weights.
 
     Returns:
       Thought.
     """
     agent, cat = make_agent(spec), params.catalogue
     view_key, decide_key, _ = turn_keys(key, public.turn)
-    view = agent.view(params, view_key, public, offset, None)
+    view = agent.view(params, view_key, public, weights, None)
     kind = jnp.where(view.can_ask, agent.decide(params, decide_key, public, view), RECOMMEND)
     if isinstance(spec.decide, str):
         values: Any = AskOrRecommend(spec.dqn.hidden).apply(params.dqn, view.features)
     else:
         values = jnp.full(2, jnp.nan)
     # The same computation as inside `view`, which the compiler shares.
-    beliefs = believe(params, public, offset, spec.protocol)
+    beliefs = believe(params, public, weights, spec.protocol)
     scores = question_scores(spec, params, view_key, public, beliefs, None)
     questions = _questions(view.question, jnp.where(beliefs.can_ask, scores, -jnp.inf))
     safe = jnp.maximum(questions, 0)

@@ -23,6 +23,7 @@ from kgcrs.core.settings import ProtocolConfig
 from kgcrs.env.rewards import Rewards, turn_reward
 from kgcrs.env.user import UserPrivate, accepts_list, answer_question, opening_attribute
 from kgcrs.graph.catalogue import Catalogue, count_questions
+from kgcrs.graph.segment import spmm
 
 ASK, RECOMMEND = 0, 1
 SLOTS = 16
@@ -129,17 +130,28 @@ def askable(public: SessionPublic, catalogue: Catalogue, protocol: ProtocolConfi
     if protocol.askable == "all":
         return ~public.asked
     counts = count_questions(catalogue, public.candidates.astype(jnp.float32))
-    return askable_from_counts(public, counts, public.candidates.sum(), protocol)
+    return askable_from_counts(public, counts, public.candidates.sum(), catalogue, protocol)
 
 
-def askable_from_counts(public: SessionPublic, counts: Array, num_candidates: Array, protocol: ProtocolConfig) -> Array:
-    """`askable` for a caller that already has the counts float32 [Q] of candidates per question."""
+def askable_from_counts(
+    public: SessionPublic, counts: Array, num_candidates: Array, catalogue: Catalogue, protocol: ProtocolConfig
+) -> Array:
+    """`askable` for a caller that already has the counts float32 [Q] of candidates per question.
+
+    Reading: spec section 3 words `informative` for one attribute (held by some but not all candidates). A parent is
+    informative when one of its children is. The parent itself may well be held by all candidates, as that of the
+    user's opening always is, and its children still tell them apart.
+    """
     open_questions = ~public.asked
     if protocol.askable == "all":
         return open_questions
     if protocol.askable == "reachable":
         return open_questions & (counts > 0)
-    return open_questions & (counts > 0) & (counts < num_candidates)
+    if protocol.question == "binary":
+        return open_questions & (counts > 0) & (counts < num_candidates)
+    having = spmm(catalogue.attr_csr, public.candidates.astype(jnp.float32)[:, None])[:, 0]
+    telling = (having > 0) & (having < num_candidates)
+    return open_questions & (catalogue.question_attr & telling).any(1)
 
 
 def _append(slots: Array, values: Array, keep: Array) -> Array:
@@ -163,32 +175,31 @@ def apply_answer(
       yes, no: bool [A] each. Attributes the answer confirms and denies; an answer without any `yes` is a no.
 
     Returns:
-      SessionPublic. Candidates keep the confirmed attributes; a no removes candidates only under
-      `prune_on_reject`.
+      SessionPublic. Candidates have all confirmed attributes; under `prune_on_reject` they have none of the denied
+      ones. The simulated user names all children that the target has, so in enumerated mode her silence about a child
+      denies it, whether she named others or none; a person who leaves a child open denies nothing (`no` is False).
     """
     accepted = yes.any()
     if protocol.question == "binary":
-        agreeing = jnp.where(accepted, catalogue.attr_item[question], True)
+        has = catalogue.attr_item[question]
+        agreeing = jnp.where(accepted, has, ~has | (not protocol.prune_on_reject))
         slots = lambda ids, keep: _append(ids, question[None], keep[None])  # noqa: E731
         accepted_ids, rejected_ids = (
             slots(public.accepted_ids, accepted),
             slots(public.rejected_ids, ~accepted),
         )
     else:
-        from kgcrs.graph.segment import spmm
-
         wanted = yes & ~public.accepted
-        hits = spmm(catalogue.item_csr, wanted.astype(jnp.float32)[:, None])[:, 0]
-        agreeing = hits >= wanted.sum()
+        hits = spmm(catalogue.item_csr, jnp.stack([wanted, no], 1).astype(jnp.float32))
+        agreeing = hits[:, 0] >= wanted.sum()
+        if protocol.prune_on_reject:
+            agreeing = agreeing & (hits[:, 1] == 0)
         first = lambda mask: jax.lax.top_k(mask.astype(jnp.float32), min(SLOTS, mask.shape[0]))  # noqa: E731
         new_yes, new_no = first(wanted), first(no & ~public.rejected)
         accepted_ids = _append(public.accepted_ids, new_yes[1].astype(jnp.int32), new_yes[0] > 0)
         rejected_ids = _append(public.rejected_ids, new_no[1].astype(jnp.int32), new_no[0] > 0)
-    candidates = public.candidates & agreeing
-    if protocol.prune_on_reject:
-        candidates = candidates & (accepted | ~catalogue.question_item[question])
     return public._replace(
-        candidates=candidates,
+        candidates=public.candidates & agreeing,
         accepted=public.accepted | yes,
         rejected=public.rejected | (no & ~public.accepted),
         asked=public.asked.at[question].set(True),

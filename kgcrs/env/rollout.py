@@ -22,7 +22,7 @@ from kgcrs.env.dialogue import ASK, Decision, DialogueState, reset, step
 from kgcrs.env.rewards import REWARDS, Rewards
 from kgcrs.env.user import UserPrivate
 from kgcrs.graph.catalogue import Catalogue
-from kgcrs.metrics.dialogue import SessionLog
+from kgcrs.metrics.session_log import SessionLog
 
 
 class View(NamedTuple):

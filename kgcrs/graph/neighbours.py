@@ -24,7 +24,8 @@ class Pool(NamedTuple):
     """Candidate negatives with the path that led there.
 
     item: int32 [C]. attribute: int32 [C]. Attribute walked through. start: int32 [C]. Positive item at the start of
-    the path. mask: bool [C]. False where the walk met a dead end or a training item of the user.
+    the path. mask: bool [C]. False where the walk met a dead end or a blocked item, or came second to an item that an
+    earlier walk has found: every item counts once.
     """
 
     item: Array
@@ -81,6 +82,24 @@ def draw_positives(key: Array, user_items: Array, weights: Array, size: int) -> 
     return user_items[jnp.minimum((edges[None, :] <= draws[:, None]).sum(1), user_items.shape[0] - 1)]
 
 
+def first_of_each(ids: Array, mask: Array) -> Array:
+    """Marks the first real occurrence of each id.
+
+    Compares all pairs: for the few hundred ids of a pool, cheaper than a sort and independent of the number of items.
+
+    Args:
+      ids: int32 [C]. mask: bool [C]. True = real.
+
+    Returns:
+      bool [C]. True at most once for every id, and only on real entries.
+
+    >>> first_of_each(jnp.array([7, 7, 3, 7]), jnp.array([False, True, True, True])).tolist()
+    [False, True, True, False]
+    """
+    repeats = jnp.tril((ids[:, None] == ids[None, :]) & mask[None, :], -1).any(1)
+    return mask & ~repeats
+
+
 def draw_pool(
     key: Array, positives: Array, rejected_ids: Array, blocked: Array, catalogue: Catalogue, size: int
 ) -> Pool:
@@ -97,7 +116,7 @@ def draw_pool(
       size: C.
 
     Returns:
-      Pool.
+      Pool. Walks that end at the same item are one member, so a rare attribute gives a pool smaller than C.
     """
     share = jax.random.uniform(key, (2, size))
     start = positives[jnp.arange(size) % positives.shape[0]]
@@ -110,4 +129,5 @@ def draw_pool(
     safe = jnp.maximum(attribute, 0)
     empty = catalogue.attr_indptr[safe + 1] == catalogue.attr_indptr[safe]  # a rejected attribute no item has
     known = (item[:, None] == blocked[None, :]).any(1)
-    return Pool(item, attribute, safe_start, (attribute >= 0) & ~empty & ~known & (alive | (num_rejected > 0)))
+    real = (attribute >= 0) & ~empty & ~known & (alive | (num_rejected > 0))
+    return Pool(item, attribute, safe_start, first_of_each(item, real))

@@ -67,7 +67,7 @@ def build_attribute_graph(member: np.ndarray, *, keep: int = 8) -> AttributeGrap
     attributes); two attributes are neighbours here when an item has both.
 
     Args:
-      member: bool [A, I]. Item i has attribute p. keep: links kept per node when A is large.
+      member: bool [A, I]. Item i has attribute p. keep: links to other nodes kept per node when A is large.
 
     Returns:
       AttributeGraph.
@@ -89,7 +89,10 @@ def build_attribute_graph(member: np.ndarray, *, keep: int = 8) -> AttributeGrap
 
 
 def _strongest(weight: sp.csr_matrix, keep: int) -> sp.csr_matrix:
-    """The `keep` largest entries of each row, ties by column."""
+    """The diagonal and the `keep` largest other entries of each row, ties by column."""
+    diagonal = sp.diags(weight.diagonal(), format="csr", dtype=np.float32)
+    weight = weight - diagonal
+    weight.eliminate_zeros()
     rows, cols = [], []
     for row in range(weight.shape[0]):
         start, stop = weight.indptr[row], weight.indptr[row + 1]
@@ -98,7 +101,7 @@ def _strongest(weight: sp.csr_matrix, keep: int) -> sp.csr_matrix:
         rows.append(np.full(order.size, row))
     where = (np.concatenate(rows), np.concatenate(cols))
     mask = sp.csr_matrix((np.ones(where[0].size, np.float32), where), weight.shape)
-    return weight.multiply(mask).tocsr()
+    return (weight.multiply(mask) + diagonal).tocsr()
 
 
 def _operator(matrix: sp.spmatrix) -> Array | NearestLinks:

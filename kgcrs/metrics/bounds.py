@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from kgcrs.core.errors import KgcrsError
-from kgcrs.metrics.dialogue import MAX_TURNS
+from kgcrs.metrics.session_log import MAX_TURNS
 
 Clock = Literal["action", "turn"]
 

@@ -4,8 +4,6 @@ Sessions of one user resemble each other (same history, same embedding), so the 
 user brings all her sessions along. When a result was trained under several seeds, seeds are drawn as well;
 when two results were measured on the same sessions, the difference is taken before drawing, which removes
 what they share.
-
-All bootstraps work on sums per user, so a resample costs one weighted sum instead of a copy of the sessions.
 """
 
 from __future__ import annotations
@@ -18,9 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from kgcrs.core.errors import KgcrsError
-
-# Users times resamples held at once: 32 MB of float64, whatever the dataset.
-_WEIGHTS_AT_ONCE = 4_000_000
+from kgcrs.metrics.bootstrap import draw_means, percentiles
 
 
 class Interval(NamedTuple):
@@ -114,8 +110,8 @@ def seed_and_user_bootstrap(
     Raises:
       KgcrsError: when the shapes do not match or there is no session.
     """
-    mean, drawn = _draw(values, user, weights, num_resamples, seed)
-    low, high = _percentiles(drawn, level)
+    mean, drawn = draw_means(values, user, weights, num_resamples, seed)
+    low, high = percentiles(drawn, level)
     if np.ndim(np.asarray(values)) == 2:
         return Interval(float(mean[0]), float(low[0]), float(high[0]))
     return Interval(mean, low, high)
@@ -159,8 +155,8 @@ def paired_difference(
     if weights is not None:
         shared = np.broadcast_to(np.asarray(weights, np.float64), difference.shape)
         difference = difference * (shared > 0)
-    mean, drawn = _draw(difference, user, shared, num_resamples, seed)
-    low, high = _percentiles(drawn, level)
+    mean, drawn = draw_means(difference, user, shared, num_resamples, seed)
+    low, high = percentiles(drawn, level)
     # The extra one keeps a finite number of draws from claiming certainty.
     tail = min(np.sum(drawn <= 0), np.sum(drawn >= 0))
     p_value = min(1.0, 2.0 * (tail + 1) / (num_resamples + 1))
@@ -209,61 +205,3 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(raw)
     adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     return adjusted
-
-
-def _draw(
-    values: ArrayLike, user: ArrayLike, weights: ArrayLike | None, num_resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the estimate [M] and its bootstrap draws [R, M]."""
-    numerator = np.asarray(values, np.float64)
-    denominator = np.ones_like(numerator) if weights is None else np.asarray(weights, np.float64)
-    owner = np.asarray(user)
-    sessions = numerator.shape[1] if numerator.ndim > 1 else 0
-    if sessions == 0 or owner.shape != (sessions,) or denominator.shape != numerator.shape:
-        raise KgcrsError(
-            f"A bootstrap was given values of shape {numerator.shape}, weights of shape {denominator.shape} "
-            f"and users of shape {owner.shape}; give one user per session, weights shaped like values, "
-            "and at least one session."
-        )
-    num_seeds = numerator.shape[0]
-    _, owner = np.unique(owner, return_inverse=True)
-    num_users = int(owner.max()) + 1
-    top = _sum_per_user(numerator, owner, num_users)
-    bottom = _sum_per_user(denominator, owner, num_users)
-    rng = np.random.default_rng(seed)
-    drawn = []
-    chunk = max(1, min(num_resamples, _WEIGHTS_AT_ONCE // num_users))
-    for start in range(0, num_resamples, chunk):
-        size = min(chunk, num_resamples - start)
-        user_weight = _multinomial(rng, size, num_users)
-        seed_weight = _multinomial(rng, size, num_seeds) / num_seeds
-        ratio = _safe_ratio(np.tensordot(user_weight, top, axes=(1, 0)), np.tensordot(user_weight, bottom, axes=(1, 0)))
-        drawn.append(np.einsum("rs,rsm->rm", seed_weight, ratio))
-    mean = _safe_ratio(top.sum(axis=0), bottom.sum(axis=0)).mean(axis=0)
-    return mean, np.concatenate(drawn)
-
-
-def _sum_per_user(values: np.ndarray, owner: np.ndarray, num_users: int) -> np.ndarray:
-    columns = values.reshape(values.shape[0], values.shape[1], -1).transpose(1, 0, 2)
-    sums = np.zeros((num_users, *columns.shape[1:]))
-    np.add.at(sums, owner, columns)
-    return sums
-
-
-def _multinomial(rng: np.random.Generator, num_draws: int, size: int) -> np.ndarray:
-    picked = rng.integers(size, size=(num_draws, size)) + size * np.arange(num_draws)[:, None]
-    return np.bincount(picked.ravel(), minlength=num_draws * size).reshape(num_draws, size).astype(np.float64)
-
-
-def _safe_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
-
-
-def _percentiles(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    # A draw of few users may miss a small group altogether; it says nothing about that group then.
-    ends = np.full((2, drawn.shape[1]), np.nan)
-    for column in range(drawn.shape[1]):
-        known = drawn[:, column][~np.isnan(drawn[:, column])]
-        if known.size:
-            ends[:, column] = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
-    return ends[0], ends[1]

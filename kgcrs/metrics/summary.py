@@ -12,15 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kgcrs.metrics.dialogue import (
-    ASK,
-    MAX_TURNS,
-    RECOMMEND,
-    SessionLog,
     hdcg_per_session,
     success_curves,
     turns_per_session,
     turns_per_session_self_consistent,
 )
+from kgcrs.metrics.session_log import ASK, MAX_TURNS, RECOMMEND, SessionLog
 
 
 class Contribution(NamedTuple):

@@ -175,6 +175,18 @@ def test_other_held_out_interactions_change_nothing_unless_they_leak(honest, lea
         assert ".memory" in changed and differing_leaves(log, honest[1])
 
 
+def test_the_leaked_positives_spare_the_session_s_own_item():
+    """spec 12.B1: all items of the user minus i*. With nothing else held out, this leak has nothing to add."""
+    pairs = DATA.session_pairs("test")
+    user, target = pairs[0]
+    alone = (DATA.user != user) | (DATA.split == 0) | (DATA.item == target)
+    data = replace(DATA, user=DATA.user[alone], item=DATA.item[alone], split=DATA.split[alone])
+    here, leaky = kgensam(data), kgensam(data, leak_heldout_positives=True)
+    assert target in np.asarray(leaky.params.known[user]) and target not in np.asarray(here.params.known[user])
+    sessions = take(here.world.test, np.flatnonzero(np.asarray(here.world.test.user) == user))
+    assert not differing_leaves(run(here, sessions), run(leaky, sessions))
+
+
 def test_negatives_may_be_the_target_but_never_a_training_item(honest):
     """The agent cannot know which unseen item is the target, so it must not spare it."""
     here, log = honest

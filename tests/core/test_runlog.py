@@ -58,6 +58,19 @@ def test_other_settings_are_listed(tmp_path):
     assert "steps" not in said
 
 
+def test_a_setting_that_came_after_the_run_counts_as_its_default(tmp_path, capsys):
+    run = RunFolder(tmp_path / "run", Config(), seed=3)
+    recorded = {"dataset": "synthetic", "fm": {}}  # as if `steps` and `fm.lr` did not exist yet
+    (run.path / "config.json").write_text(json.dumps(recorded))
+    capsys.readouterr()
+    for _ in range(2):
+        assert RunFolder(tmp_path / "run", Config(), seed=3).is_resumed
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and told[0].endswith("take their defaults: steps = 10, fm.lr = 0.01")
+    with pytest.raises(KgcrsError, match=r"\(fm.lr \(absent\) -> 0.5\)"):
+        RunFolder(tmp_path / "run", Config(fm=Fm(lr=0.5)), seed=3)
+
+
 def test_fresh_starts_over_but_spares_foreign_files(tmp_path):
     run = RunFolder(tmp_path / "run", Config(), seed=3)
     (run.path / "old").write_text("x")

@@ -19,7 +19,7 @@ def test_list_names_every_data_set(monkeypatch):
 
 def test_describe_shows_splits_and_examples():
     text = "\n".join(describe(kgcrs.data.load("synthetic")))
-    for part in ("train", "cold", "attributes per item: mean 3.9", "empty", "example items", "The "):
+    for part in ("train", "cold", "attributes per item: mean 5.1", "empty", "example items", "The "):
         assert part in text
 
 
@@ -52,7 +52,7 @@ def run(*words):
 
 def test_exit_codes_and_one_sentence_errors():
     done = run("describe", "synthetic", "--split-ratio", "8", "1", "1")
-    assert done.returncode == 0 and "80" in done.stdout
+    assert done.returncode == 0 and "79.8%" in done.stdout
     failed = run("check", "lastfm")
     assert failed.returncode == 2 and failed.stderr.startswith("error: ") and "Traceback" not in failed.stderr
     assert "examples:" in run("--help").stdout

@@ -1,4 +1,4 @@
-"""A run folder with an untrained agent that still behaves: it asks while 64 or more candidates are left."""
+"""A run folder with an untrained agent that still behaves: it asks while 384 to 511 candidates are left."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from kgcrs.algorithms.kgensam import agent_params, agent_spec, build_world
-from kgcrs.algorithms.trained_agent import AgentParts, TrainedAgent, load_data, parts_template, save_agent
+from kgcrs.algorithms.trained_agent import (
+    AgentParts,
+    TrainedAgent,
+    load_data,
+    parts_template,
+    save_agent,
+    training_hash,
+)
 from kgcrs.core.config import config_to_dict
 from kgcrs.core.settings import (
     ActiveConfig,
@@ -35,12 +42,12 @@ OPENING = "rock"
 
 
 def asks_while_many(dqn):
-    """Parameters of the policy with asking worth the number of bits set among 64, 128 and 256."""
+    """Parameters of the policy: asking is worth the number of bits set among 128 and 256, recommending 1.5."""
     values = jax.tree.map(jnp.zeros_like, dqn)
-    bits = FIRST_BIT + 19 - jnp.arange(6, 9)
+    bits = FIRST_BIT + 19 - jnp.arange(7, 9)
     values["params"]["hidden"]["kernel"] = values["params"]["hidden"]["kernel"].at[bits, 0].set(1.0)
     values["params"]["value"]["kernel"] = values["params"]["value"]["kernel"].at[0, 0].set(1.0)
-    values["params"]["value"]["bias"] = jnp.array([0.0, 0.5])
+    values["params"]["value"]["bias"] = jnp.array([0.0, 1.5])
     return values
 
 
@@ -65,7 +72,7 @@ def small_agent(config=CONFIG):
     world = build_world(data, config)
     parts = small_parts(world, config)
     params = agent_params(world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn)
-    return TrainedAgent(config, data, world, agent_spec(config), params)
+    return TrainedAgent(config, training_hash(config), data, world, agent_spec(config), params)
 
 
 def write_run(folder, config=CONFIG):

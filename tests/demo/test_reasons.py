@@ -75,8 +75,8 @@ def test_a_list_is_explained_item_by_item():
 
 def test_the_choice_shows_both_values_of_the_policy():
     _, reply = opened()
-    bits = sum(bool(reply.num_candidates & bit) for bit in (64, 128, 256))
-    assert reply.choice == Choice(float(bits), 0.5, True)
+    bits = sum(bool(reply.num_candidates & bit) for bit in (128, 256))
+    assert reply.choice == Choice(float(bits), 1.5, True)
 
 
 def test_a_rule_without_values_says_so():

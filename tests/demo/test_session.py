@@ -107,6 +107,8 @@ def test_a_refused_list_leaves_the_candidates_and_a_taken_one_ends_the_talk():
 
 def test_refusing_everything_exhausts_the_candidates():
     state, reply = played([YES])[-1]
+    few = jnp.zeros(AGENT.data.num_items, bool).at[jnp.flatnonzero(state.public.candidates)[:7]].set(True)
+    state = state._replace(public=state.public._replace(candidates=few))
     while not reply.ending:
         state, reply = said(state, NO)
     assert (reply.kind, reply.ending, reply.num_candidates, reply.items) == ("end", "exhausted", 0, ())

@@ -20,7 +20,7 @@ class Rules:
     """What the conversation is about and how it is played.
 
     attributes: attributes of each item. topics: attributes of each question; a question of one attribute is a
-    yes/no question. prune: a refused question removes the items that would have answered yes.
+    yes/no question. prune: every attribute that the target turns out to lack removes the items that have it.
     """
 
     attributes: list[set[int]]
@@ -53,16 +53,12 @@ class Conversation:
     def over(self):
         return self.won or len(self.history) >= self.rules.budget
 
-    def would_say_yes(self, question):
-        """Candidates with some attribute of the question."""
-        return {i for i in self.candidates if self.rules.attributes[i] & self.rules.topics[question]}
-
     def may_ask(self, kind):
-        """Questions not put yet: all; those some candidate affirms; those some affirm and some do not."""
+        """Questions not put yet: all; those some candidate affirms; those candidates answer differently."""
         questions = []
         for question in range(len(self.rules.topics)):
-            yes = self.would_say_yes(question)
-            fine = {"all": True, "reachable": yes, "informative": yes and yes != self.candidates}[kind]
+            answers = {frozenset(self.rules.attributes[i] & self.rules.topics[question]) for i in self.candidates}
+            fine = {"all": True, "reachable": any(answers), "informative": len(answers) > 1}[kind]
             if question not in self.asked and fine:
                 questions.append(question)
         return questions
@@ -78,13 +74,12 @@ class Conversation:
         true_ones = self.rules.attributes[self.target]
         confirmed = sorted(self.rules.topics[question] & true_ones)
         denied = sorted(self.rules.topics[question] - true_ones)
-        affirmed = self.would_say_yes(question)
         self.asked.add(question)
         self.accepted += [a for a in confirmed if a not in self.accepted]
         self.rejected += [a for a in denied if a not in self.rejected]
         self.candidates = {i for i in self.candidates if set(confirmed) <= self.rules.attributes[i]}
-        if not confirmed and self.rules.prune:
-            self.candidates -= affirmed
+        if self.rules.prune:
+            self.candidates = {i for i in self.candidates if not set(denied) & self.rules.attributes[i]}
         self.history.append(1 if confirmed else -1)
         return pay["ask_yes"] if confirmed else pay["ask_no"]
 

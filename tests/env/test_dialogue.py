@@ -135,10 +135,10 @@ def test_what_holds_for_any_sequence_of_actions(name, moves, rows, seed):
             assert not before.asked[t, one.view.question[t]]
             new = after.accepted[t] & ~before.accepted[t]
             kept = before.candidates[t] & has[:, new].all(1)
-            said_no = not one.outcome.accepted[t]
-            if not (said_no and protocol.prune_on_reject):
-                assert np.array_equal(after.candidates[t], kept)
-            assert not (said_no and new.any())
+            if protocol.prune_on_reject:
+                kept &= ~has[:, after.rejected[t] & ~before.rejected[t]].any(1)
+            assert np.array_equal(after.candidates[t], kept)
+            assert one.outcome.accepted[t] or not new.any()
         for t in np.flatnonzero(lists):
             items = one.view.items[t][one.view.items[t] < DATA.num_items]
             size = before.candidates[t].sum()
@@ -191,9 +191,40 @@ def test_askable_rules(mode, kind):
     for n, t in np.ndindex(got.shape[:2]):
         candidates = ids(publics.candidates[n, t])
         for question, topic in enumerate(rules.topics):
-            yes = sum(bool(rules.attributes[i] & topic) for i in candidates)
-            useful = {"all": True, "reachable": yes > 0, "informative": 0 < yes < len(candidates)}[kind]
+            yes = [sum(attribute in rules.attributes[i] for i in candidates) for attribute in topic]
+            splits = any(0 < count < len(candidates) for count in yes)
+            useful = {"all": True, "reachable": any(yes), "informative": splits}[kind]
             assert got[n, t, question] == (useful and not publics.asked[n, t, question])
+
+
+def test_the_parent_of_the_opening_may_be_asked_and_its_silent_children_are_denied():
+    """All candidates share the opening's parent; what tells them apart is below it."""
+    rules, catalogue = rules_of(PROTOCOLS["enumerated"]), CATALOGUES["enumerated"]
+    seen = 0
+    for row in range(len(TARGETS)):
+        session = take(plain_sessions(TARGETS), row)
+        kept = []
+        for prune in (False, True):
+            protocol = ProtocolConfig(question="enumerated", prune_on_reject=prune)
+            _, opening = open_session(jax.random.key(6), session, catalogue, protocol)
+            first = int(opening.public.accepted_ids[0])
+            parent = next(q for q, topic in enumerate(rules.topics) if first in topic)
+            candidates = ids(opening.public.candidates)
+            siblings = {a for i in candidates for a in rules.attributes[i] & rules.topics[parent]} - {first}
+            may = bool(askable(opening.public, catalogue, protocol)[parent])
+            assert may == any(not siblings <= rules.attributes[i] for i in candidates)
+            nothing = jnp.full(protocol.list_size, catalogue.num_items)
+            decision = Decision(jnp.int32(ASK), jnp.int32(parent), nothing)
+            state, outcome = step(opening, decision, REWARDS["cpr"], catalogue, protocol)
+            assert bool(outcome.accepted)  # she names the opening again, and whatever else the target has
+            kept.append(ids(state.public.candidates))
+        named = rules.attributes[int(session.item)] & rules.topics[parent]
+        assert kept[0] == {i for i in candidates if named <= rules.attributes[i]}
+        assert kept[1] == {i for i in candidates if rules.attributes[i] & rules.topics[parent] == named}
+        seen += len(kept[1]) < len(kept[0])
+        if seen == 3:
+            return
+    raise AssertionError("no session in which a silent child removes a candidate")
 
 
 def test_the_opening_is_a_uniform_attribute_of_the_target():

@@ -14,12 +14,8 @@ from kgcrs.env.dialogue import ASK, RECOMMEND
 from kgcrs.env.rollout import Agent, play_session, play_sessions
 from kgcrs.graph.catalogue import build_catalogue
 from kgcrs.metrics.bounds import average_turns_bounds, check_row
-from kgcrs.metrics.dialogue import (
-    average_turns,
-    average_turns_self_consistent,
-    check_log,
-    success_rate_at,
-)
+from kgcrs.metrics.dialogue import average_turns, average_turns_self_consistent, success_rate_at
+from kgcrs.metrics.session_log import check_log
 from tests.worlds import (
     DIM,
     Script,

@@ -10,7 +10,7 @@ from eval.report import json_report, markdown_report, write_report
 from eval.rows import bound_verdict, make_row
 from kgcrs.core.errors import KgcrsError
 from kgcrs.metrics.bounds import check_row
-from kgcrs.metrics.dialogue import SessionLog
+from kgcrs.metrics.session_log import SessionLog
 from kgcrs.metrics.summary import summary
 
 
@@ -57,10 +57,13 @@ def test_markdown_shows_every_column_and_keeps_oracles_apart():
         row_of("rule", kind="rule", seeds=[0, 1]),
         row_of("best question", kind="oracle"),
     ]
+    rows.append(row_of("any item counts", kind="other protocol"))
     rows.append(row_of("FM saw test", kind="leak study", setting="lastfm / prune on reject"))
     page = markdown_report(rows, title="LastFM")
     main, apart = page.split("Not results", 1)
     assert "| SCPR |" in main and "| rule |" in main and "best question" not in main
+    ours, easier = main.split("Another protocol: compare these rows with each other only.")
+    assert "any item counts" in easier and "any item counts" not in ours
     assert "best question" in apart and "## lastfm / prune on reject" in apart
     assert "0.465 / 12.86 [P]" in page and "a \\| b" in page and "2 (0, 1)" in page and "| ok |" in page
     widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("|")}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcrs.graph.catalogue import build_catalogue
-from kgcrs.graph.neighbours import draw_pool, draw_positives, positive_weights
+from kgcrs.graph.neighbours import draw_pool, draw_positives, first_of_each, positive_weights
 from tests.worlds import quick_jit, small_data
 
 DATA = small_data()
@@ -45,6 +45,7 @@ def test_walks_follow_edges_and_never_reach_a_blocked_item(seed, user, positives
     mine = np.asarray(CATALOGUE.history[user])
     assert not np.isin(item, mine).any() and (item < NOBODY).all()
     assert HAS[item, attribute].all()
+    assert len(set(item.tolist())) == len(item)  # the first walk to an item stands for all of them
     if rejected:
         assert np.isin(attribute, rejected).all()
         assert drawn.mask.any() == (~np.isin(drawn.item, mine)).any()
@@ -75,6 +76,15 @@ def test_a_rejected_attribute_without_items_is_a_dead_end():
     assert not walks.mask.any()
 
 
+@given(ids=st.lists(st.integers(0, 9), min_size=1, max_size=20), seed=st.integers(0, 99))
+def test_the_first_real_one_of_each_id_is_marked(ids, seed):
+    mask = np.random.default_rng(seed).random(len(ids)) < 0.6
+    got, seen = np.asarray(first_of_each(jnp.array(ids), jnp.asarray(mask))), set()
+    for place, (one, real) in enumerate(zip(ids, mask, strict=True)):
+        assert got[place] == (real and one not in seen)
+        seen |= {one} if real else set()
+
+
 def within_four_errors(counts, probability):
     """Multinomial counts against their probabilities, cell by cell."""
     total, p = counts.sum(), np.asarray(probability)
@@ -93,7 +103,9 @@ def test_every_step_of_a_walk_is_uniform(rejected):
     by_attribute = np.zeros(DATA.num_attributes)
     by_attribute[first] = 1 / len(first)
     by_item = by_attribute @ (HAS.T / HAS.sum(0)[:, None])
-    assert np.asarray(drawn.mask).all()
+    # Nothing is blocked, so all walks arrive; the mask only drops those that met an item again.
+    for item, mask in zip(np.asarray(drawn.item), np.asarray(drawn.mask), strict=True):
+        assert sorted(item[mask]) == sorted(set(item))
     assert within_four_errors(np.bincount(np.ravel(drawn.attribute), minlength=14), by_attribute)
     assert within_four_errors(np.bincount(np.ravel(drawn.item), minlength=150), by_item)
 

@@ -144,10 +144,13 @@ def test_pruned_attribute_graph_keeps_the_strongest_links(monkeypatch):
     table[0, :6] = True
     table[1, :3] = table[2, 3:5] = table[3, 5] = True
     monkeypatch.setattr(uncertainty, "DENSE_NODES", 2)
-    graph = build_attribute_graph(table, keep=3)
+    graph = build_attribute_graph(table, keep=2)
     dense = np.asarray(mix(graph.neighbour_mean, jnp.eye(4)))
-    # A node is its own strongest link, so three links leave node 0 its two best neighbours.
     np.testing.assert_allclose(dense[0], [0, 3 / 5, 2 / 5, 0], atol=1e-6)
+    # The link of a node to itself is kept beside them: row 0 is (6/6 + 1, 3/6, 2/6, 0) over sqrt(row sums).
+    sums = np.array([2 + 5 / 6, 1.5 + 3 / 6, 1 + 4 / 6, 1 + 2 / 6])
+    convolution = np.asarray(mix(graph.convolution, jnp.eye(4)))
+    np.testing.assert_allclose(convolution[0], [2, 1 / 2, 1 / 3, 0] / np.sqrt(sums * sums[0]), atol=1e-6)
     np.testing.assert_allclose(dense[1:, 0], 1.0, atol=1e-6)
 
 

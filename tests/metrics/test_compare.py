@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from kgcrs.core.errors import KgcrsError
-from kgcrs.metrics import compare
+from kgcrs.metrics import bootstrap, compare
 
 
 def slow_twin(values: np.ndarray, user: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_chunks_of_resamples_change_nothing_but_memory(monkeypatch):
     values, user = clustered()
-    monkeypatch.setattr(compare, "_WEIGHTS_AT_ONCE", 60 * 100)
+    monkeypatch.setattr(bootstrap, "_WEIGHTS_AT_ONCE", 60 * 100)
     chunked = compare.user_bootstrap(values, user, num_resamples=4000)
     monkeypatch.undo()
     whole = compare.user_bootstrap(values, user, num_resamples=4000)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcrs.core.errors import KgcrsError
-from kgcrs.metrics import dialogue, summary
-from kgcrs.metrics.dialogue import SessionLog
+from kgcrs.metrics import dialogue, session_log, summary
+from kgcrs.metrics.session_log import SessionLog
 
 ACTIONS = st.lists(st.integers(1, 15), min_size=1, max_size=40)
 
@@ -108,7 +108,7 @@ def test_acceptance_and_candidates():
 
 def test_warm_and_cold_partition_the_sessions():
     log = make_log([1, 15, 3, 15], cold=[False, False, True, False])
-    groups = dialogue.by_target(log)
+    groups = session_log.by_target(log)
     numbers = summary.summary(log)
     assert len(groups["warm"].user) == 3 and len(groups["cold"].user) == 1
     assert numbers["SR@15_warm"] == pytest.approx(dialogue.success_rate_at(groups["warm"], 15))
@@ -157,7 +157,7 @@ def test_jax_and_numpy_logs_give_the_same_numbers():
 )
 def test_contradictory_logs_are_refused(change, told):
     with pytest.raises(KgcrsError, match=told):
-        dialogue.check_log(make_log([1, 4, 15])._replace(**change))
+        session_log.check_log(make_log([1, 4, 15])._replace(**change))
 
 
 def test_a_turn_outside_the_conversation_is_refused():

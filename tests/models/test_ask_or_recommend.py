@@ -19,7 +19,7 @@ HISTORY = jnp.zeros(T, jnp.int8).at[:4].set(jnp.array([1, -1, 2, -2], jnp.int8))
 PROTOCOL = ProtocolConfig(list_size=3)
 
 
-def rich(num_candidates, top_scores, log_total, *, turn=4, entropy=0.5, share=0.25):
+def rich(num_candidates, top_scores, log_total, *, turn=4, entropy=0.5, share=0.25, likely=0.75, plausible=20.0):
     return rich_state(
         HISTORY,
         jnp.int32(turn),
@@ -29,6 +29,8 @@ def rich(num_candidates, top_scores, log_total, *, turn=4, entropy=0.5, share=0.
         jnp.float32(log_total),
         jnp.float32(entropy),
         jnp.float32(share),
+        jnp.float32(likely),
+        jnp.float32(plausible),
         PROTOCOL,
     )
 
@@ -78,7 +80,7 @@ def test_rich_state_worked_numbers():
     scores = np.array([2.0, 1.0, 0.0])
     mass = np.exp(scores).sum()
     state = rich(7, scores, np.log(mass + 4))
-    assert state.shape == (T + NUM_BITS + 9,)
+    assert state.shape == (T + NUM_BITS + 12,)
     np.testing.assert_array_equal(state[: T + NUM_BITS], cpr_state(HISTORY, jnp.int32(7)))
     want = [
         mass / (mass + 4),
@@ -86,8 +88,11 @@ def test_rich_state_worked_numbers():
         11 / 15,  # turn 4 of 15
         np.log(8) / np.log(1001),
         2.0,  # 11 lists of 3 reach 33 items, 4.7 times the candidates: capped
+        np.log(21) / np.log(1001),
+        33 / 20,  # of the plausible ones
         0.5,
         0.25,
+        0.75,
         0.0,  # the opening does not count as an answer
         1 / 5,
     ]

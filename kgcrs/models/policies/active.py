@@ -10,17 +10,33 @@ from jax import Array
 from kgcrs.graph.uncertainty import NearestLinks
 from kgcrs.models.encoders.gcn import GraphConvolution
 
+INITIAL_TRUST = 10.0
+"""Logits per bit of prior: enough to prefer a clearly better question, little enough to explore."""
+
 
 class ActivePolicy(nn.Module):
-    """Logits over questions. hidden: width of the graph convolution."""
+    """Logits over questions: a prior, weighted by a learned trust, plus what the graph convolution adds.
+
+    hidden: width of the graph convolution.
+    """
 
     hidden: int
 
     @nn.compact
-    def __call__(self, convolution: Array | NearestLinks, state: Array) -> Array:
-        """convolution [Q, Q], state float32 [Q, F] -> logits float32 [Q], unmasked."""
+    def __call__(self, convolution: Array | NearestLinks, state: Array, prior: Array | float = 0.0) -> Array:
+        """Logits, unmasked; equal to 10 x the prior before training.
+
+        Args:
+          convolution: [Q, Q]. state: float32 [Q, F]. prior: float32 [Q]. Scores to start from.
+
+        Returns:
+          float32 [Q].
+        """
+        trust = self.param("trust", nn.initializers.constant(INITIAL_TRUST), ())
         h = GraphConvolution(self.hidden, name="graph")(convolution, state)
-        return nn.Dense(1, name="score")(jnp.concatenate([h, state], -1))[:, 0]
+        # Without a bias: a constant added to every logit leaves the softmax as it is.
+        score = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.zeros, name="score")
+        return score(jnp.concatenate([h, state], -1))[:, 0] + trust * prior
 
 
 def masked_log_softmax(logits: Array, mask: Array) -> Array:

@@ -64,6 +64,8 @@ def rich_state(
     log_total: Array,
     best_entropy: Array,
     best_share: Array,
+    best_likely: Array,
+    num_plausible: Array,
     protocol: ProtocolConfig,
 ) -> Array:
     """`cpr_state` with what the recommender and the sampler think (not in the paper; `DqnConfig.state`).
@@ -75,15 +77,20 @@ def rich_state(
       best_entropy, best_share: float32 []. Of the question that would be asked: its entropy in bits and the weight of
         candidates that would answer yes.
 
+      best_likely: float32 []. Bits of the same question when candidates weigh sigmoid(score).
+      num_plausible: float32 []. Sum of these weights: candidates that the feedback so far has not spoken against.
+
     Returns:
-      float32 [T + 20 + 9].
+      float32 [T + 20 + 12].
     """
     list_share = jnp.exp(jax.nn.logsumexp(top_scores) - log_total)
     worst = jnp.min(jnp.where(jnp.isfinite(top_scores), top_scores, jnp.inf))
     gap = jnp.where(jnp.isfinite(worst), top_scores[0] - worst, 0.0)
     left = (protocol.max_turns - turn) / protocol.max_turns
-    log_share = jnp.log1p(num_candidates.astype(jnp.float32)) / jnp.log1p(float(num_items))
-    reach = jnp.minimum(protocol.list_size * (protocol.max_turns - turn) / jnp.maximum(num_candidates, 1), 2.0)
+    log_share = lambda count: jnp.log1p(count) / jnp.log1p(float(num_items))  # noqa: E731
+    slots = protocol.list_size * (protocol.max_turns - turn)
+    reach = lambda count: jnp.minimum(slots / jnp.maximum(count, 1.0), 2.0)  # noqa: E731
+    sizes = [f(count) for count in (num_candidates.astype(jnp.float32), num_plausible) for f in (log_share, reach)]
     yes, no = (history[1:] == 1).sum() / 5.0, (history[1:] == -1).sum() / 5.0
-    extra = jnp.stack([list_share, gap / 5.0, left, log_share, reach, best_entropy, best_share, yes, no])
+    extra = jnp.stack([list_share, gap / 5.0, left, *sizes, best_entropy, best_share, best_likely, yes, no])
     return jnp.concatenate([cpr_state(history, num_candidates), extra])

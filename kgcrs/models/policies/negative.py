@@ -39,7 +39,8 @@ class NegativePolicy(nn.Module):
         self.interactions = nn.Dense(self.hidden, use_bias=False)
         self.attention = nn.Dense(self.hidden)
         self.second = nn.Dense(self.hidden)
-        self.weight = nn.Dense(1)
+        # Without a bias: a constant added to every logit leaves the softmax as it is.
+        self.weight = nn.Dense(1, use_bias=False)
 
     def encode(self, tables: FmTables, graph: KnowledgeGraph) -> tuple[Array, Array]:
         """One graph convolution: (user float32 [U, hidden], item float32 [I, hidden])."""
