@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcrs.core.errors import KgcrsError, run_main
+from kgcrs.core.settings import KgensamConfig
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,23 @@ def row_file(run_dir: Path, name: str) -> Path:
     return run_dir / "eval" / f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}.npz"
 
 
+def agent_name(config: KgensamConfig) -> str:
+    """What makes a row's policy its own: questions, update, state and reward, as a folder name."""
+    return f"{config.ablation.ask}-{config.update.negatives}-{config.dqn.state}-{config.dqn.reward}"
+
+
 def evaluate_rows(flags: EvalConfig) -> None:
     """Plays (and where needed trains) the chosen rows, then writes the run's own report."""
     import jax
 
     from eval.kgensam_rows import RowPlan, choose_rows, row_config
     from eval.results import write_results
-    from kgcrs.algorithms.agent import AgentParams, AgentSpec
+    from kgcrs.algorithms.agent import AgentSpec
+    from kgcrs.algorithms.beliefs import AgentParams
     from kgcrs.algorithms.kgensam import agent_params, agent_spec, build_world
     from kgcrs.algorithms.trained_agent import TrainedAgent, load_agent, training_hash
     from kgcrs.core.checkpoint import Checkpoints
     from kgcrs.core.runlog import MetricLog
-    from kgcrs.core.settings import KgensamConfig
     from train.loop import run_stage
     from train.run_kgensam import final_tables, first_sessions, learning_sessions, save_log, test_key
     from train.stages import dqn_stage, play
@@ -69,8 +75,10 @@ def evaluate_rows(flags: EvalConfig) -> None:
     config = trained.config
 
     def policy_of(row: RowPlan, changed: KgensamConfig, spec: AgentSpec, params: AgentParams) -> Any:
-        """The row's own policy, trained now unless `DIR/study` holds it."""
-        folder = run_dir / "study" / row_file(run_dir, row.name).stem
+        """The row's own policy, trained now unless `DIR/study` holds it; rows with the same agent share it."""
+        if changed == config:
+            return params.dqn
+        folder = run_dir / "study" / agent_name(changed)
         fingerprint = training_hash(changed, run_dir)
         final = Checkpoints(folder / "policy", config_hash=fingerprint)
         stage = dqn_stage(

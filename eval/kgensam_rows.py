@@ -25,7 +25,7 @@ class RowPlan(NamedTuple):
     name, group, kind: as printed. ask: question rule. decide: a decision rule, or "dqn" for a policy trained for this
     row. negatives: the online update (see `UpdateConfig`).
     state, reward: of the policy; "" keeps the run's own. leaks: `ablation.leak_*` flags switched on.
-    success: what ends a session (see `ProtocolConfig`); "" keeps the run's own.
+    success: what ends a session (see `ProtocolConfig`); "" keeps the run's own. demote: see `UpdateConfig`.
     fit_on_test: the recommender is refitted with test interactions (contamination study).
     """
 
@@ -39,6 +39,7 @@ class RowPlan(NamedTuple):
     reward: str = ""
     leaks: tuple[str, ...] = ()
     success: str = ""
+    demote: float = 0.0
     fit_on_test: bool = False
     note: str = ""
 
@@ -53,6 +54,7 @@ def row_config(row: RowPlan, config: KgensamConfig) -> KgensamConfig:
     changes = {
         "protocol.success": row.success or config.protocol.success,
         "update.negatives": row.negatives,
+        "update.demote": row.demote,
         "dqn.state": row.state or config.dqn.state,
         "dqn.reward": row.reward or config.dqn.reward,
         "ablation.ask": row.ask,
@@ -82,13 +84,26 @@ def _rules() -> list[RowPlan]:
             decide=heuristics.ear_max_entropy,
             note="EAR: recommends with probability 10 / candidates",
         ),
-        rule(
-            "Ask 6 + KGenSam update",
-            decide=ask(6),
-            negatives="sampler",
-            note="a rule with our session updates",
+        *(
+            rule(
+                f"Ask {m} (weighted entropy), refused tags last",
+                ask="weighted_entropy",
+                decide=ask(m),
+                demote=1e4,
+                note="candidates stay, but those with a refused attribute are listed last",
+            )
+            for m in (4, 6, 8)
         ),
-        rule("Ask while + KGenSam update", decide=heuristics.ask_while, negatives="sampler"),
+        *(
+            rule(
+                f"Ask {m} (weighted entropy) + session update",
+                ask="weighted_entropy",
+                decide=ask(m),
+                negatives="sampler",
+                note="KGenSam's update under a fixed decision rule",
+            )
+            for m in (4, 6, 8)
+        ),
         RowPlan(
             "Oracle-greedy questions, ask 6",
             "rules",

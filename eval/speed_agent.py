@@ -26,7 +26,8 @@ from jax import Array
 
 from eval.speed_timing import Finding, matmul_rate, measure, rate, times, triad_bandwidth
 from eval.speed_world import BenchWorld, take
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent
+from kgcrs.algorithms.agent import AgentSpec, make_agent
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.core.keys import stream
 from kgcrs.env.dialogue import ASK, RECOMMEND, Decision, reset, step
 from kgcrs.env.rewards import REWARDS

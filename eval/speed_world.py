@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 import jax
 
-from kgcrs.algorithms.agent import AgentParams, AgentSpec
+from kgcrs.algorithms.agent import AgentSpec
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.fit_fm import fit_epoch, fm_hyper, init_state
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.algorithms.trained_agent import load_agent, load_data, parts_template

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgcrs.algorithms.active_sampling import num_active_features
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent, num_policy_features
+from kgcrs.algorithms.agent import AgentSpec, make_agent, num_policy_features
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import (
@@ -86,9 +87,13 @@ def _random_parts(key, knowledge, convolution, *, sizes, width, config):
         0.7 * jax.random.normal(attribute_key, (attributes, DIM)),
     )
     features = jnp.zeros((questions, num_active_features(config.active)))
+    active = ActivePolicy(config.active.hidden).init(stream(key, "active"), convolution, features)
+    # A fresh policy asks by its prior alone, whose ties would be broken by the questions' numbers.
+    kernel = 0.25 * jax.random.normal(stream(key, "score"), active["params"]["score"]["kernel"].shape)
+    active = {"params": {**active["params"], "score": {"kernel": kernel}, "trust": jnp.zeros(())}}
     return (
         tables,
-        ActivePolicy(config.active.hidden).init(stream(key, "active"), convolution, features),
+        active,
         NegativePolicy(config.negative.hidden).init(stream(key, "negative"), tables, knowledge),
         AskOrRecommend(config.dqn.hidden).init(stream(key, "dqn"), jnp.zeros(width)),
     )

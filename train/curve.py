@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent
+from kgcrs.algorithms.agent import AgentSpec, make_agent
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.heuristics import ask_first
 from kgcrs.env.rollout import Sessions, play_sessions
 

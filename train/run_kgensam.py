@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kgcrs.algorithms.agent import AgentParams
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.kgensam import (
     POOL_TRAIN,
     World,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from kgcrs.algorithms.agent import AgentParams
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.kgensam import (
     POOL_TRAIN,
     World,

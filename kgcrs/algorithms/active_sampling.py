@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from kgcrs.algorithms.agent import ActiveInput, AgentParams, AgentSpec, active_input, believe, make_agent
+from kgcrs.algorithms.agent import AgentSpec, make_agent
+from kgcrs.algorithms.beliefs import ActiveInput, AgentParams, active_input, believe
 from kgcrs.algorithms.online_fm import FastWeights
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import ActiveConfig

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent, num_policy_features
+from kgcrs.algorithms.agent import AgentSpec, make_agent, num_policy_features
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.replay import ReplayState, Transition, add, init_replay, sample
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import DqnConfig

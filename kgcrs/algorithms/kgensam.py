@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from kgcrs.algorithms.agent import CONTEXT_DIM, AgentParams, AgentSpec
+from kgcrs.algorithms.agent import AgentSpec
+from kgcrs.algorithms.beliefs import CONTEXT_DIM, AgentParams
 from kgcrs.algorithms.fit_fm import FmData
 from kgcrs.algorithms.negative_sampling import NegativeData
 from kgcrs.algorithms.online_fm import update_hyper

@@ -1,10 +1,10 @@
 """Updating the recommender inside a conversation (KGenSam Alg. 3, honest version of spec section 9.2).
 
-Each session owns fast weights. In f(i|u,P) = i . (u + sum P) every vector of the query enters through that sum, so an
-offset to u stands for u and for the accepted attributes. Each rejected attribute has an offset of its own: where item
-vectors hold the mean of their attributes (`fm.item_tags`), moving it moves every item that has the attribute. After
-each answer a few gradient steps raise training items of the user over negatives, and accepted attributes over rejected
-ones. The trained tables never change, and the next session starts from zero.
+Each session owns fast weights, which two losses train after each answer. Pairs of items (Eq. 5: training items of the
+user over negatives) move the user's vector; the query u + sum P of f(i|u,P) enters the score as one vector, so this
+stands for u and for the accepted attributes. Pairs of attributes (Eq. 6: accepted over rejected) move the vectors of
+the rejected attributes; where item vectors hold the mean of their attributes (`fm.item_tags`), every item that has one
+moves along. The trained tables never change, and the next session starts from zero.
 
 Nothing here sees the target: functions take `SessionPublic` (or arrays of it).
 """
@@ -33,6 +33,7 @@ class UpdateHyper(NamedTuple):
     l2: float | Array
     tag_lr: float | Array
     tag_l2: float | Array
+    demote: float | Array
 
 
 class FastWeights(NamedTuple):
@@ -52,26 +53,14 @@ def no_weights(tables: FmTables, num_slots: int) -> FastWeights:
     return FastWeights(jnp.zeros(width), jnp.zeros((num_slots, width)))
 
 
-def rejected_share(items: Array, rejected_ids: Array, catalogue: Catalogue) -> Array:
-    """Part of each item's mean attribute vector that each rejected attribute holds: 1 / |P_i| where it has it, else 0.
-
-    Args:
-      items: int32 [n], padded with I. rejected_ids: int32 [SLOTS], padded with -1.
-
-    Returns:
-      float32 [n, SLOTS].
-    """
-    safe = jnp.minimum(items, catalogue.num_items - 1)
-    has = catalogue.attr_item[jnp.maximum(rejected_ids, 0)[None, :], safe[:, None]] & (rejected_ids >= 0)
-    return has / jnp.maximum(catalogue.item_attr_count[safe], 1)[:, None]
-
-
-def score_shift(weights: FastWeights, rejected_ids: Array, query: Array, catalogue: Catalogue) -> Array:
+def score_shift(
+    weights: FastWeights, rejected_ids: Array, query: Array, catalogue: Catalogue, demote: float | Array = 0.0
+) -> Array:
     """Change of every item's score by the session's own vectors of rejected attributes; float32 [I].
 
-    Equals `rejected_share(all items) @ (weights.rejected @ query)` without the [I, SLOTS] table.
+    An item's vector holds the mean of its attributes' vectors, so each refused one counts 1 / |P_i|.
     """
-    shift = jnp.where(rejected_ids >= 0, weights.rejected @ query, 0.0)
+    shift = jnp.where(rejected_ids >= 0, weights.rejected @ query - demote, 0.0)
     if catalogue.question_attr.shape[0] or not catalogue.item_question.shape[0]:
         total = shift @ catalogue.attr_item[jnp.maximum(rejected_ids, 0)].astype(jnp.float32)
     else:  # one matrix product is shared by all sessions of a batch
@@ -86,8 +75,6 @@ class Feedback(NamedTuple):
     positive: int32 [m], negative: int32 [n]. Items; positive_mask bool [m], negative_mask bool [n]. Every positive is
     paired with every negative. liked: bool [A]. The accepted attributes (they belong to the query).
     accepted_ids, rejected_ids: int32 [SLOTS], padded with -1. Every accepted is paired with every rejected.
-    positive_share [m, SLOTS], negative_share [n, SLOTS]: float32, `rejected_share` of the items; zero where item
-    vectors hold no attributes.
     """
 
     positive: Array
@@ -97,8 +84,6 @@ class Feedback(NamedTuple):
     liked: Array
     accepted_ids: Array
     rejected_ids: Array
-    positive_share: Array
-    negative_share: Array
 
 
 def update_hyper(config: UpdateConfig) -> UpdateHyper:
@@ -111,6 +96,7 @@ def update_hyper(config: UpdateConfig) -> UpdateHyper:
         config.l2,
         config.tag_lr,
         config.tag_l2,
+        config.demote,
     )
 
 
@@ -135,17 +121,11 @@ def feedback_loss(weights: FastWeights, user: Array, feedback: Feedback, tables:
     u = tables.user[user] + weights.user
     query = u + feedback.liked.astype(jnp.float32) @ tables.attribute
     num_items = tables.item.shape[0]
-    shift = weights.rejected @ query
-
-    def score(ids: Array, share: Array) -> Array:
-        return tables.item[jnp.minimum(ids, num_items - 1)] @ query + share @ shift
-
-    items = bpr_item_loss(
-        score(feedback.positive, feedback.positive_share)[:, None],
-        score(feedback.negative, feedback.negative_share)[None, :],
-    )
-    yes = tables.attribute[feedback.accepted_ids] @ u
-    no = (tables.attribute[feedback.rejected_ids] + weights.rejected) @ u
+    score = lambda ids: tables.item[jnp.minimum(ids, num_items - 1)] @ query  # noqa: E731
+    items = bpr_item_loss(score(feedback.positive)[:, None], score(feedback.negative)[None, :])
+    asker = jax.lax.stop_gradient(query)  # these pairs move attributes, not the user (as in EAR)
+    yes = tables.attribute[feedback.accepted_ids] @ asker
+    no = (tables.attribute[feedback.rejected_ids] + weights.rejected) @ asker
     attributes = bpr_attribute_loss(yes[:, None], no[None, :] + hyper.margin)
     num_rejected = (feedback.rejected_ids >= 0).sum()
     return (

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from kgcrs.algorithms.active_sampling import init_active
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, num_policy_features
+from kgcrs.algorithms.agent import AgentSpec, num_policy_features
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import absent_settings, config_from_dict, config_hash

@@ -116,21 +116,24 @@ class UpdateConfig:
     negative sampling), or the trained Negative Sampler."""
     num_steps: int = 4
     """Gradient steps after each answer (n_upd). Released code: 4 on LastFM."""
-    lr: float = 0.1
+    lr: float = 0.3
     """Step size on the session's own user vector."""
     item_weight: float = 1.0
     """Weight of the pairs (training item of the user, negative item)."""
     attribute_weight: float = 10.0
     """Weight of the pairs (accepted attribute, rejected attribute)."""
-    margin: float = 10.0
+    margin: float = 30.0
     """Logits by which an accepted attribute is made to outrank a rejected one before their loss flattens."""
     l2: float = 0.01
     """Pull of the session's user vector back to the trained one."""
     tag_lr: float = 1.0
     """Step size on the session's own vectors of rejected attributes, which move every item that has one (with
     fm.item_tags); 0 keeps the trained vectors."""
-    tag_l2: float = 0.001
+    tag_l2: float = 0.0
     """Pull of these vectors back to the trained ones."""
+    demote: float = 0.0
+    """Taken off an item's score for each refused attribute it has, divided by how many it has. Not in the paper and not
+    learned: a large value is the rule that ranks refused attributes last (a row of eval.kgensam)."""
     num_negatives: int = 32
     """Items in a negative batch; the last refused items join it."""
     num_refused: int = 20

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, make_agent
+from kgcrs.algorithms.agent import AgentSpec, make_agent
+from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.online_fm import FastWeights
 from kgcrs.core.errors import KgcrsError
 from kgcrs.demo.reasons import Reply, explain

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from kgcrs.algorithms.agent import AgentParams, AgentSpec, believe, make_agent, question_scores
+from kgcrs.algorithms.agent import AgentSpec, make_agent, question_scores
+from kgcrs.algorithms.beliefs import AgentParams, believe
 from kgcrs.algorithms.online_fm import FastWeights
 from kgcrs.core.settings import ProtocolConfig
 from kgcrs.env.dialogue import RECOMMEND, Decision, SessionPublic

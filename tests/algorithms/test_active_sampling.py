@@ -14,11 +14,25 @@ from kgcrs.algorithms.active_sampling import (
     play_episode,
     recommender_score,
 )
-from kgcrs.algorithms.agent import active_input, active_pool_size, believe, question_scores
+from kgcrs.algorithms.agent import question_scores
+from kgcrs.algorithms.beliefs import active_input, active_pool_size, believe
+from kgcrs.algorithms.online_fm import FastWeights, no_weights
 from kgcrs.core.trees import assert_finite, tree_hash
 from kgcrs.data.schema import CrsData, no_edges
+from kgcrs.env.dialogue import SLOTS
 from kgcrs.models.policies.active import ActivePolicy, masked_log_softmax
-from tests.worlds import DIM, configure, open_session, plain_sessions, quick_jit, setting, small_data, take
+from tests.worlds import (
+    DIM,
+    cached_agent,
+    configure,
+    open_session,
+    plain_sessions,
+    quick_jit,
+    setting,
+    small_data,
+    take,
+    trace,
+)
 
 DATA = small_data()
 SESSIONS = plain_sessions(DATA.session_pairs("valid"))
@@ -67,14 +81,23 @@ def update_many(hyper, state, params, sessions, *, spec, num):
 
 @pytest.mark.parametrize("reward", REWARDS)
 def test_recommender_score_equals_its_python_twin(reward):
-    here, offset = world(reward), jnp.linspace(-0.5, 0.5, DIM)
+    here = world(reward)
+    weights = FastWeights(jnp.linspace(-0.5, 0.5, DIM), jnp.linspace(-3, 3, SLOTS * DIM).reshape(SLOTS, DIM))
     states = opened(jax.random.key(0), take(SESSIONS, jnp.arange(8)))
-    got = jax.vmap(lambda s: recommender_score(here.params, s, offset, here.spec))(states)
+    refused = (2, 11)  # slots 0 and 1; a filter that keeps the candidates
+    public = states.public._replace(
+        rejected=states.public.rejected.at[:, jnp.array(refused)].set(True),
+        rejected_ids=states.public.rejected_ids.at[:, :2].set(jnp.array(refused)),
+    )
+    states = states._replace(public=public)
+    got = jax.vmap(lambda s: recommender_score(here.params, s, weights, here.spec))(states)
     user, item, attribute = (np.asarray(t) for t in here.params.tables)
+    has = DATA.item_attr_dense()
+    item = item + has[:, refused] / has.sum(1, keepdims=True) @ np.asarray(weights.rejected[:2])
     for row in range(8):
         state = jax.tree.map(lambda x, row=row: np.asarray(x)[row], states)
         public, target = state.public, int(state.private.target)
-        query = user[public.user] + np.asarray(offset) + attribute[public.accepted].sum(0)
+        query = user[public.user] + np.asarray(weights.user) + attribute[public.accepted].sum(0)
         scores, rivals = item @ query, set(np.flatnonzero(public.candidates)) - {target}
         better = sum(scores[j] > scores[target] for j in rivals)
         if reward == "rank_gain":
@@ -86,15 +109,22 @@ def test_recommender_score_equals_its_python_twin(reward):
         else:
             likes = attribute @ query
             unknown = np.flatnonzero(~(public.accepted | public.rejected))
-            has = DATA.item_attr_dense()[target]
-            pairs = [(p, q) for p in unknown for q in unknown if has[p] and not has[q]]
+            pairs = [(p, q) for p in unknown for q in unknown if has[target, p] and not has[target, q]]
             want = np.mean([likes[p] > likes[q] for p, q in pairs]) if pairs else 1.0
         assert float(got[row]) == pytest.approx(want, abs=1e-5)
 
 
 def first_turn(here):
     state = take(opened(jax.random.key(0), take(SESSIONS, jnp.arange(2))), 0)
-    return state, believe(here.params, state.public, jnp.zeros(DIM), here.protocol)
+    return state, believe(here.params, state.public, no_weights(here.params.tables, SLOTS), here.protocol)
+
+
+def twin_likely(here, public):
+    """Share of the candidates' sigmoid(score) that would answer yes to each question, before any update."""
+    user, item, attribute = (np.asarray(t, np.float64) for t in here.params.tables)
+    weight = 1 / (1 + np.exp(-item @ (user[public.user] + attribute[np.asarray(public.accepted)].sum(0))))
+    weight = weight * np.asarray(public.candidates)
+    return weight @ DATA.item_attr_dense() / weight.sum()
 
 
 def test_inputs_are_the_state_of_the_paper_and_the_session():
@@ -103,15 +133,21 @@ def test_inputs_are_the_state_of_the_paper_and_the_session():
     seen = active_input(here.params, state.public, beliefs, here.spec.active)
     questions = here.world.catalogue.num_questions
     rows = np.asarray(seen.state)
-    assert rows.shape == (questions, num_active_features(here.spec.active)) == (questions, 19)
+    assert rows.shape == (questions, num_active_features(here.spec.active)) == (questions, 21)
     plain = replace(here.spec.active, context=False)
-    published = active_input(here.params, state.public, beliefs, plain).state
+    bare = active_input(here.params, state.public, beliefs, plain)
+    published = bare.state
+    np.testing.assert_array_equal(bare.prior, 0.0)
     assert published.shape == (questions, num_active_features(plain)) == (questions, 4)
     np.testing.assert_array_equal(rows[:, :4], published)  # the context is only added
     np.testing.assert_array_equal(rows[:, 3], state.public.asked)
     candidates = np.asarray(state.public.candidates)
     np.testing.assert_allclose(rows[:, 4], DATA.item_attr_dense()[candidates].mean(0), atol=1e-5)
-    assert np.ptp(rows[:, 8:], axis=0).max() == 0.0  # what all questions of a session share
+    np.testing.assert_allclose(rows[:, 8], twin_likely(here, state.public), atol=1e-5)
+    p = rows[:, 8].clip(1e-7, 1 - 1e-7)
+    np.testing.assert_allclose(seen.prior, -(p * np.log2(p) + (1 - p) * np.log2(1 - p)), atol=1e-4)
+    np.testing.assert_array_equal(rows[:, 9], seen.prior)
+    assert np.ptp(rows[:, 10:], axis=0).max() == 0.0  # what all questions of a session share
     assert np.isfinite(rows).all()
     np.testing.assert_array_equal(seen.questions, np.arange(questions))
     np.testing.assert_array_equal(seen.convolution, here.params.graph.convolution)
@@ -127,12 +163,29 @@ def test_a_small_pool_holds_the_most_uncertain_questions():
     picked = np.asarray(seen.questions)
     uncertainty = np.where(beliefs.can_ask, np.asarray(everything.state)[:, 7], -1)
     assert set(picked) == set(np.argsort(-uncertainty, kind="stable")[:5])
-    for name in ("state", "mask"):
+    for name in ("state", "mask", "prior"):
         np.testing.assert_allclose(getattr(seen, name), getattr(everything, name)[picked], atol=1e-6)
     np.testing.assert_allclose(seen.convolution, everything.convolution[np.ix_(picked, picked)], atol=1e-6)
     spec = here.spec._replace(ask="active", active=small)
     scores = question_scores(spec, here.params, jax.random.key(0), state.public, beliefs, None)
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), np.sort(picked))
+
+
+def test_an_untrained_sampler_asks_by_weighted_entropy_all_session_long():
+    here = setting(DATA, configure(protocol={"askable": "all"}, update={"negatives": "random"}))
+    params = here.params._replace(active=fresh(here).policy)
+    sessions = take(here.world.test, jnp.arange(16))
+    runs = [
+        trace(cached_agent(here.spec._replace(ask=ask)), params, jax.random.key(8), sessions, here.params.catalogue,
+              here.protocol)
+        for ask in ("active", "weighted_entropy")
+    ]  # fmt: skip
+    live = runs[0].outcome.was_live
+    assert live.sum() > 60 and len(set(runs[0].view.question[live].tolist())) > 8
+    assert max(abs(weights).max() for weights in runs[0].memory) > 0.1  # under weights that move
+    np.testing.assert_array_equal(runs[0].view.question, runs[1].view.question)
+    np.testing.assert_array_equal(runs[0].kind, runs[1].kind)
+    np.testing.assert_array_equal(runs[0].after.public.history, runs[1].after.public.history)
 
 
 def test_an_episode_asks_what_may_be_asked_and_its_gains_telescope():
@@ -141,7 +194,7 @@ def test_an_episode_asks_what_may_be_asked_and_its_gains_telescope():
     batch = take(SESSIONS, jnp.arange(16))
     states, masks, actions, rewards, alive = play(policy, here, jax.random.key(3), batch)
     questions = here.world.catalogue.num_questions
-    assert states.shape == (16, 4, questions, 19) and masks.shape == (16, 4, questions)
+    assert states.shape == (16, 4, questions, 21) and masks.shape == (16, 4, questions)
     assert actions.shape == rewards.shape == alive.shape == (16, 4)
     np.testing.assert_array_equal(alive, masks.any(-1))
     for n in range(16):
@@ -249,7 +302,14 @@ def two_arms():
     )
 
 
-def test_the_better_of_two_questions_wins():
+def misled(state, trust):
+    """A fresh sampler that ignores its prior (trust 0) or turns it round (below 0), and so has something to learn."""
+    params = state.policy["params"]
+    return state._replace(policy={"params": {**params, "trust": jnp.float32(trust)}})
+
+
+@pytest.mark.parametrize("trust", [0.0, -3.0])
+def test_the_better_of_two_questions_wins(trust):
     data = two_arms()
     data.validate()
     config = configure(
@@ -260,19 +320,20 @@ def test_the_better_of_two_questions_wins():
     here = setting(data, config)
     sessions = plain_sessions(data.pairs("valid"))
     hyper = active_hyper(here.spec.active)._replace(lr=0.05, entropy_bonus=0.0)
-    start = fresh(here)
+    start = misled(fresh(here), trust)
     state, metrics = update_many(hyper, start, here.params, sessions, spec=here.spec, num=60)
 
     many = take(sessions, jnp.arange(400) % sessions.user.shape[0])
     chance = {}
-    for name, policy in (("before", start.policy), ("after", state.policy)):
+    for name, policy in (("informed", fresh(here).policy), ("before", start.policy), ("after", state.policy)):
         _, masks, actions, rewards, alive = play(policy, here, jax.random.key(6), many)
         # After the opening "all" both questions are open: 1 bit against log2(16/15). After "half" none is.
         np.testing.assert_array_equal(masks[alive], [[False, True, True]] * alive.sum())
         half = actions[alive] == 1
         np.testing.assert_allclose(rewards[alive], np.where(half, 1.0, np.log2(16 / 15)), atol=1e-5)
         chance[name] = half.mean()
-    assert 0.02 < chance["before"] < 0.9
+    assert chance["informed"] > 0.95  # weighted entropy knows the answer without any training
+    assert 0.02 < chance["before"] < 0.6
     assert chance["after"] > 0.95
     reward = np.asarray(metrics["reward"])
     assert reward[-10:].mean() > reward[:5].mean() + 0.1
@@ -282,7 +343,7 @@ def test_the_better_of_two_questions_wins():
 def test_training_earns_more_on_a_synthetic_world():
     here = world("rank_gain", prune=True, batch_size=64)
     hyper = active_hyper(here.spec.active)._replace(lr=0.01)
-    state, metrics = update_many(hyper, fresh(here), here.params, SESSIONS, spec=here.spec, num=80)
+    state, metrics = update_many(hyper, misled(fresh(here), 0.0), here.params, SESSIONS, spec=here.spec, num=80)
     assert_finite(state, "testing")
     reward, entropy = np.asarray(metrics["reward"]), np.asarray(metrics["entropy"])
     assert reward[-15:].mean() > reward[:5].mean() + 0.5  # half a doubling of the target's rank

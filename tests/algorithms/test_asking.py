@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgcrs.algorithms.agent import believe, question_scores
+from kgcrs.algorithms.agent import question_scores
 from kgcrs.algorithms.asking import (
     binary_entropy,
     max_entropy_scores,
@@ -13,6 +13,7 @@ from kgcrs.algorithms.asking import (
     random_scores,
     weighted_entropy_scores,
 )
+from kgcrs.algorithms.beliefs import believe
 from kgcrs.graph.uncertainty import entropy_feature
 from tests.worlds import open_session, plain_sessions, setting, small_data, take
 

@@ -6,15 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgcrs.algorithms.feedback import draw_feedback
 from kgcrs.algorithms.kgensam import build_negative_data
-from kgcrs.algorithms.negative_sampling import (
-    closeness,
-    draw_feedback,
-    init_negative,
-    negative_hyper,
-    negative_step,
-    pool_logits,
-)
+from kgcrs.algorithms.negative_sampling import closeness, init_negative, negative_hyper, negative_step, pool_logits
+from kgcrs.algorithms.online_fm import FastWeights, no_weights
 from kgcrs.core.settings import NegativeConfig
 from kgcrs.core.trees import assert_finite, tree_hash
 from kgcrs.graph.neighbours import Pool
@@ -56,19 +51,19 @@ def session(row=0, rejected=(), refused=()):
 
 @lru_cache
 def drawer(update, with_target=""):
-    def one(key, public, offset, params, target):
+    def one(key, public, weights, params, target):
         return draw_feedback(
-            key, public, offset, params, update, CONFIG.negative, **({with_target: target} if with_target else {})
+            key, public, weights, params, update, CONFIG.negative, **({with_target: target} if with_target else {})
         )
 
     return quick_jit(jax.vmap(one, (0, None, None, None, None)))
 
 
-def feedback(public, *, offset=None, params=HERE.params, target=0, with_target="", **update):
+def feedback(public, *, weights=None, params=HERE.params, target=0, with_target="", **update):
     """NumPy `Feedback` with leading axis len(KEYS)."""
-    offset = jnp.zeros(DIM) if offset is None else offset
+    weights = no_weights(TABLES, len(public.rejected_ids)) if weights is None else weights
     draw = drawer(replace(UPDATE, **update), with_target)
-    return jax.tree.map(np.asarray, draw(KEYS, public, offset, params, jnp.int32(target)))
+    return jax.tree.map(np.asarray, draw(KEYS, public, weights, params, jnp.int32(target)))
 
 
 def two_hop(items):
@@ -119,16 +114,18 @@ def test_a_constant_score_reaches_the_whole_pool():
 
 @pytest.mark.parametrize("mode", ["hard", "sampler"])
 def test_a_batch_is_exactly_the_best_of_the_pool(mode):
-    public, offset = session(rejected=(3, 5)), jnp.linspace(-0.3, 0.3, DIM)
-    given = feedback(public, offset=offset, negatives=mode, num_negatives=6)
-    everything = feedback(public, offset=offset, negatives=mode, num_negatives=16)  # the same walks, unpruned
-    user_vec = TABLES.user[public.user] + offset
+    public = session(rejected=(3, 5))
+    slots = len(public.rejected_ids)
+    weights = FastWeights(jnp.linspace(-0.3, 0.3, DIM), jnp.linspace(-2, 2, slots * DIM).reshape(slots, DIM))
+    given = feedback(public, weights=weights, negatives=mode, num_negatives=6)
+    everything = feedback(public, weights=weights, negatives=mode, num_negatives=16)  # the same walks, unpruned
+    user_vec = TABLES.user[public.user] + weights.user
+    moved = np.asarray(TABLES.item) + HAS[:, [3, 5]] / HAS.sum(1, keepdims=True) @ np.asarray(weights.rejected[:2])
     for row in range(60):
         pool = everything.negative[row, :16][everything.negative_mask[row, :16]]
         if mode == "hard":
             query = user_vec + np.asarray(TABLES.attribute)[np.asarray(public.accepted)].sum(0)
-            score = np.asarray(TABLES.item @ query)[pool]
-            assert (np.diff(score) <= 1e-5).all()  # best first
+            assert (np.diff(moved[pool] @ query) <= 1e-4).all()  # best first
         kept = given.negative[row, :6][given.negative_mask[row, :6]]
         np.testing.assert_array_equal(kept, pool[: len(kept)])
         assert len(kept) == min(6, len(pool))
@@ -207,13 +204,21 @@ def test_closeness_is_the_two_terms_of_the_reward():
     pool, user_vec = pool_of([4, 9, 30], [1, 1, 2]), TABLES.user[3]
     item = np.asarray(TABLES.item)
     want = [[item[j] @ np.asarray(user_vec), item[j] @ item[s]] for j, s in ((4, 1), (9, 1), (30, 2))]
-    np.testing.assert_allclose(closeness(pool, user_vec, TABLES), want, atol=1e-5)
+    np.testing.assert_allclose(closeness(pool, TABLES.item[pool.item], user_vec, TABLES), want, atol=1e-5)
 
 
 def test_pool_logits_follow_the_pool_and_run_jitted_and_vmapped():
     params = HERE.params
     score = lambda pool, user: pool_logits(  # noqa: E731
-        params.negative, params.node_user, params.node_item, pool, user, TABLES.user[user], TABLES, 8
+        params.negative,
+        params.node_user,
+        params.node_item,
+        pool,
+        TABLES.item[pool.item],
+        user,
+        TABLES.user[user],
+        TABLES,
+        8,
     )
     pool, swapped = pool_of([4, 9, 30], [1, 1, 2]), pool_of([30, 4, 9], [2, 1, 1])
     eager = score(pool, jnp.int32(3))

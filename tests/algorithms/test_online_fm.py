@@ -7,34 +7,68 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgcrs.algorithms.agent import believe
 from kgcrs.algorithms.online_fm import (
+    FastWeights,
     Feedback,
     feedback_loss,
+    no_weights,
     pair_mean,
+    rejected_share,
+    score_shift,
     update_hyper,
-    update_offset,
+    update_weights,
 )
 from kgcrs.core.settings import UpdateConfig
 from kgcrs.core.trees import tree_hash
+from kgcrs.graph import catalogue as catalogue_module
+from kgcrs.graph.catalogue import build_catalogue
 from kgcrs.models.recommenders.fm import FmTables
+from tests.worlds import DIM, open_session, plain_sessions, setting, small_data, take
 
 U, I, A, D, SLOTS = 3, 20, 8, 6, 5  # noqa: E741
 KEYS = jax.random.split(jax.random.key(0), 3)
 TABLES = FmTables(*(0.5 * jax.random.normal(k, (n, D)) for k, n in zip(KEYS, (U, I, A), strict=True)))
+HAS = np.random.default_rng(4).random((I, A)) < 0.4
 USER = jnp.int32(1)
-HYPER = update_hyper(UpdateConfig(lr=0.2, item_weight=1.0, attribute_weight=0.8, l2=0.05))
-update = jax.jit(update_offset, static_argnames="num_steps")
+HYPER = update_hyper(
+    UpdateConfig(lr=0.2, item_weight=1.0, attribute_weight=0.8, margin=0.3, l2=0.05, tag_lr=0.3, tag_l2=0.02)
+)
+update = jax.jit(update_weights, static_argnames="num_steps")
 loss = jax.jit(feedback_loss)
+NOTHING = FastWeights(jnp.zeros(D), jnp.zeros((SLOTS, D)))
+
+
+def some_weights(seed=0, scale=0.5):
+    """Every slot filled, those of padding too."""
+    rng = np.random.default_rng(seed)
+    return FastWeights(*(jnp.float32(scale * rng.normal(size=shape)) for shape in ((D,), (SLOTS, D))))
+
+
+def same(one, other, **tolerance):
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_allclose(left, right, **(tolerance or {"rtol": 0, "atol": 0}))
 
 
 def ids(*values, size=SLOTS):
     return jnp.full(size, -1, jnp.int32).at[: len(values)].set(jnp.array(values, jnp.int32))
 
 
+def shares(items, rejected):
+    """Part of each item's mean attribute vector that a rejected attribute holds, by definition; float32 [n, SLOTS]."""
+    table = np.zeros((len(items), SLOTS), np.float32)
+    for row, i in enumerate(items):
+        for slot, p in enumerate(rejected):
+            table[row, slot] = HAS[i, p] / max(HAS[i].sum(), 1) if i < I else 0.0
+    return table
+
+
 def feedback(*, positive=(2, 5), negative=(7, 9, 11), accepted=(0, 3), rejected=(4, 6)):
     """Two item slots and three attribute slots more than there is feedback."""
     items = lambda real, size: jnp.pad(jnp.array(real, jnp.int32), (0, size - len(real)), constant_values=I)  # noqa: E731
     return Feedback(
+        positive_share=shares(items(positive, 4).tolist(), rejected),
+        negative_share=shares(items(negative, 5).tolist(), rejected),
         positive=items(positive, 4),
         positive_mask=jnp.arange(4) < len(positive),
         negative=items(negative, 5),
@@ -45,9 +79,16 @@ def feedback(*, positive=(2, 5), negative=(7, 9, 11), accepted=(0, 3), rejected=
     )
 
 
-def twin(offset, given, hyper):
-    """The loss in Python loops and float64."""
-    user, item, attribute = (np.asarray(t, np.float64) for t in TABLES)
+def twin(weights, given, hyper):
+    """The loss in Python loops and float64, with the moved item vectors written out."""
+    user, item, attribute = (np.array(t, np.float64) for t in TABLES)
+    offset, moved = (np.asarray(w, np.float64) for w in weights)
+    slots = [(slot, int(p)) for slot, p in enumerate(given.rejected_ids) if p >= 0]
+    for i in range(I):
+        for slot, p in slots:
+            item[i] += HAS[i, p] * moved[slot] / HAS[i].sum()
+    for slot, p in slots:
+        attribute[p] += moved[slot]
     u = user[1] + offset
     query = u + attribute[np.flatnonzero(given.liked)].sum(0)
     bpr = lambda margin: np.log1p(np.exp(-margin))  # noqa: E731
@@ -56,7 +97,7 @@ def twin(offset, given, hyper):
     yes, no = ([int(p) for p in slots if p >= 0] for slots in (given.accepted_ids, given.rejected_ids))
     items = [bpr(query @ (item[i] - item[j])) for i in positive for j in negative]
     attributes = [bpr(u @ (attribute[p] - attribute[q]) - hyper.margin) for p in yes for q in no]
-    total = hyper.l2 * (offset**2).sum()
+    total = hyper.l2 * (offset**2).sum() + hyper.tag_l2 * (moved**2).sum()
     total += hyper.item_weight * np.mean(items) if items else 0.0
     return total + (hyper.attribute_weight * len(no) * np.mean(attributes) if attributes else 0.0)
 
@@ -80,32 +121,47 @@ def test_pair_mean_equals_the_double_loop(seed):
     ],
 )
 def test_loss_and_slope_equal_the_python_twin(given):
-    offset = np.linspace(-0.5, 0.5, D)
-    np.testing.assert_allclose(
-        loss(jnp.float32(offset), USER, given, TABLES, HYPER), twin(offset, given, HYPER), rtol=1e-5
-    )
-    slope = jax.grad(loss)(jnp.float32(offset), USER, given, TABLES, HYPER)
-    for d in range(D):
-        step = 1e-5 * np.eye(D)[d]
-        want = (twin(offset + step, given, HYPER) - twin(offset - step, given, HYPER)) / 2e-5
-        assert float(slope[d]) == pytest.approx(want, abs=1e-4)
+    weights = some_weights()
+    np.testing.assert_allclose(loss(weights, USER, given, TABLES, HYPER), twin(weights, given, HYPER), rtol=1e-5)
+    flat, shape = np.concatenate([np.ravel(w) for w in weights]).astype(np.float64), (SLOTS, D)
+    at = lambda x: twin(FastWeights(x[:D], x[D:].reshape(shape)), given, HYPER)  # noqa: E731
+    slope = np.concatenate([np.ravel(g) for g in jax.grad(loss)(weights, USER, given, TABLES, HYPER)])
+    steps = 1e-5 * np.eye(len(flat))
+    np.testing.assert_allclose(slope, [(at(flat + step) - at(flat - step)) / 2e-5 for step in steps], atol=1e-4)
+    # One step of plain descent, each kind of weight at its own rate.
+    after = update(weights, USER, given, TABLES, HYPER, num_steps=1)
+    np.testing.assert_allclose(after.user, weights.user - 0.2 * slope[:D], atol=1e-5)
+    np.testing.assert_allclose(after.rejected, weights.rejected - 0.3 * slope[D:].reshape(shape), atol=1e-5)
 
 
 def test_no_steps_or_no_rate_is_the_identity():
-    offset = jnp.linspace(-1, 1, D)
-    np.testing.assert_array_equal(update(offset, USER, feedback(), TABLES, HYPER, num_steps=0), offset)
-    np.testing.assert_array_equal(update(offset, USER, feedback(), TABLES, HYPER._replace(lr=0.0), num_steps=4), offset)
+    weights = some_weights()
+    same(update(weights, USER, feedback(), TABLES, HYPER, num_steps=0), weights)
+    same(update(weights, USER, feedback(), TABLES, HYPER._replace(lr=0.0, tag_lr=0.0), num_steps=4), weights)
+    user_only = update(weights, USER, feedback(), TABLES, HYPER._replace(tag_lr=0.0), num_steps=4)
+    np.testing.assert_array_equal(user_only.rejected, weights.rejected)
+    assert np.abs(user_only.user - weights.user).max() > 0.01
+    tags_only = update(weights, USER, feedback(), TABLES, HYPER._replace(lr=0.0), num_steps=4)
+    np.testing.assert_array_equal(tags_only.user, weights.user)
+    assert np.abs(tags_only.rejected - weights.rejected)[:2].max() > 0.01
+
+
+def test_a_session_starts_with_nothing_learned():
+    fresh = no_weights(TABLES, SLOTS)
+    same(fresh, NOTHING)
+    assert all(w.dtype == jnp.float32 for w in fresh)
 
 
 def test_nothing_to_learn_from_pulls_back_to_the_trained_vector():
     nothing = feedback(positive=(), negative=(), rejected=())
-    offset = jnp.linspace(-1, 1, D)
-    after = update(offset, USER, nothing, TABLES, HYPER, num_steps=3)
-    # Each step multiplies by 1 - lr * 2 * l2.
-    np.testing.assert_allclose(after, offset * (1 - 0.2 * 2 * 0.05) ** 3, rtol=1e-5)
-    np.testing.assert_array_equal(update(jnp.zeros(D), USER, nothing, TABLES, HYPER, num_steps=3), 0.0)
+    weights = some_weights()
+    after = update(weights, USER, nothing, TABLES, HYPER, num_steps=3)
+    # Each step multiplies by 1 - rate * 2 * l2.
+    np.testing.assert_allclose(after.user, weights.user * (1 - 0.2 * 2 * 0.05) ** 3, rtol=1e-5)
+    np.testing.assert_allclose(after.rejected, weights.rejected * (1 - 0.3 * 2 * 0.02) ** 3, rtol=1e-5)
+    same(update(NOTHING, USER, nothing, TABLES, HYPER, num_steps=3), NOTHING)
     only_accepted = feedback(positive=(), negative=())._replace(rejected_ids=ids())
-    np.testing.assert_array_equal(update(jnp.zeros(D), USER, only_accepted, TABLES, HYPER, num_steps=3), 0.0)
+    same(update(NOTHING, USER, only_accepted, TABLES, HYPER, num_steps=3), NOTHING)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -122,15 +178,18 @@ def test_update_raises_accepted_over_rejected_and_positives_over_negatives(seed)
     ):
         # One step moves along a weighted mean of pair differences; a small one raises the mean margin unless
         # the weights of the pairs differ wildly, which scores of this size do not allow.
-        offset = np.asarray(update(jnp.zeros(D), USER, given, TABLES, hyper._replace(lr=0.02), num_steps=1))
-        assert offset @ gap > 0
+        after = update(NOTHING, USER, given, TABLES, hyper._replace(lr=0.02), num_steps=1)
+        assert np.asarray(after.user) @ gap > 0
 
 
-def test_more_steps_lower_the_loss_further():
-    after = [update(jnp.zeros(D), USER, feedback(), TABLES, HYPER, num_steps=n) for n in (0, 1, 4, 40)]
-    losses = [float(loss(offset, USER, feedback(), TABLES, HYPER)) for offset in after]
+@pytest.mark.parametrize("names", [("lr",), ("tag_lr",), ("lr", "tag_lr")])
+def test_more_steps_lower_the_loss_further(names):
+    rates = dict.fromkeys({"lr", "tag_lr"} - set(names), 0.0)
+    hyper = HYPER._replace(**rates)
+    after = [update(NOTHING, USER, feedback(), TABLES, hyper, num_steps=n) for n in (0, 1, 4, 40)]
+    losses = [float(loss(weights, USER, feedback(), TABLES, HYPER)) for weights in after]
     assert losses == sorted(losses, reverse=True) and losses[-1] < 0.8 * losses[0]
-    assert np.isfinite(after[-1]).all()
+    assert all(np.isfinite(w).all() for w in after[-1])
 
 
 def test_padding_may_hold_any_id():
@@ -140,14 +199,22 @@ def test_padding_may_hold_any_id():
         negative=jnp.where(clean.negative_mask, clean.negative, I + 500),
         accepted_ids=jnp.where(clean.accepted_ids >= 0, clean.accepted_ids, -7),
         rejected_ids=jnp.where(clean.rejected_ids >= 0, clean.rejected_ids, -2),
+        positive_share=jnp.where(clean.positive_mask[:, None], clean.positive_share, 0.5),
+        negative_share=jnp.where(clean.negative_mask[:, None], clean.negative_share, 0.25),
     )
-    before, after = (update(jnp.zeros(D), USER, given, TABLES, HYPER, num_steps=2) for given in (clean, junk))
-    np.testing.assert_array_equal(before, after)
+    before, after = (update(NOTHING, USER, given, TABLES, HYPER, num_steps=2) for given in (clean, junk))
+    same(before, after)
+
+
+def test_slots_without_a_rejected_attribute_stay_as_they_are():
+    after = update(NOTHING, USER, feedback(), TABLES, HYPER, num_steps=3)
+    assert (np.abs(after.rejected[:2]).max(1) > 0.01).all()
+    np.testing.assert_array_equal(after.rejected[2:], 0.0)
 
 
 def test_tables_are_read_only_and_only_named_rows_count():
     before = tree_hash(TABLES)
-    reference = update(jnp.zeros(D), USER, feedback(), TABLES, HYPER, num_steps=2)
+    reference = update(NOTHING, USER, feedback(), TABLES, HYPER, num_steps=2)
     assert tree_hash(TABLES) == before
     # Other users, unnamed items and unnamed attributes (but the last rows, which padding reads) may hold NaN.
     named_items, named_attributes = [2, 5, 7, 9, 11, I - 1], [0, 3, 4, 6, A - 1]
@@ -157,37 +224,172 @@ def test_tables_are_read_only_and_only_named_rows_count():
         TABLES.attribute.at[jnp.array([1, 2, 5])].set(99.0),
     )
     assert not set(named_attributes) & {1, 2, 5}
-    got = update(jnp.zeros(D), USER, feedback(), spoilt, HYPER, num_steps=2)
-    np.testing.assert_allclose(got, reference, atol=1e-6)
+    same(update(NOTHING, USER, feedback(), spoilt, HYPER, num_steps=2), reference, atol=1e-6)
 
 
 def test_order_of_feedback_does_not_matter():
     one, other = feedback(), feedback(positive=(5, 2), negative=(11, 7, 9), accepted=(3, 0), rejected=(6, 4))
-    a, b = (update(jnp.zeros(D), USER, given, TABLES, HYPER, num_steps=3) for given in (one, other))
-    np.testing.assert_allclose(a, b, atol=1e-6)
+    a, b = (update(NOTHING, USER, given, TABLES, HYPER, num_steps=3) for given in (one, other))
+    np.testing.assert_allclose(a.user, b.user, atol=1e-6)
+    np.testing.assert_allclose(a.rejected[:2], b.rejected[1::-1], atol=1e-6)  # a slot belongs to its attribute
 
 
-def test_weights_change_only_what_they_name():
+def test_numbers_change_only_what_they_name():
     no_items = HYPER._replace(item_weight=0.0)
-    a = update(jnp.zeros(D), USER, feedback(), TABLES, no_items, num_steps=3)
-    b = update(jnp.zeros(D), USER, feedback(positive=(8,), negative=(1, 2)), TABLES, no_items, num_steps=3)
-    np.testing.assert_array_equal(a, b)  # without their weight, items have no say
+    a = update(NOTHING, USER, feedback(), TABLES, no_items, num_steps=3)
+    b = update(NOTHING, USER, feedback(positive=(8,), negative=(1, 2)), TABLES, no_items, num_steps=3)
+    same(a, b)  # without their weight, items have no say
     no_attributes = HYPER._replace(attribute_weight=0.0)
-    a = update(jnp.zeros(D), USER, feedback(), TABLES, no_attributes, num_steps=3)
-    b = update(jnp.zeros(D), USER, feedback(rejected=(1, 2, 5)), TABLES, no_attributes, num_steps=3)
-    np.testing.assert_array_equal(a, b)
+    bare = feedback()._replace(positive_share=jnp.zeros((4, SLOTS)), negative_share=jnp.zeros((5, SLOTS)))
+    a = update(NOTHING, USER, bare, TABLES, no_attributes, num_steps=3)
+    b = update(NOTHING, USER, bare._replace(rejected_ids=ids(1, 2, 5)), TABLES, no_attributes, num_steps=3)
+    same(a, b)
+    np.testing.assert_array_equal(a.rejected, 0.0)  # where items hold no attributes, items say nothing about them
     config = UpdateConfig()
-    assert update_hyper(replace(config, lr=0.7)) == update_hyper(config)._replace(lr=0.7)
+    fields = {name: 0.7 for name in HYPER._fields}
+    assert update_hyper(replace(config, **fields)) == HYPER._replace(**fields)
+    for name in HYPER._fields:
+        assert update_hyper(replace(config, **{name: 0.7})) == update_hyper(config)._replace(**{name: 0.7})
 
 
 def test_update_runs_eager_jitted_and_vmapped():
-    offsets = jax.random.normal(jax.random.key(3), (3, D))
+    many = jax.tree.map(lambda *rows: jnp.stack(rows), *(some_weights(seed) for seed in range(3)))
     users = jnp.arange(3, dtype=jnp.int32)
-    eager = [update_offset(o, u, feedback(), TABLES, HYPER, 2) for o, u in zip(offsets, users, strict=True)]
-    lanes = jax.vmap(lambda o, u: update_offset(o, u, feedback(), TABLES, HYPER, 2))
-    np.testing.assert_allclose(lanes(offsets, users), eager, atol=1e-5)
-    np.testing.assert_allclose(jax.jit(lanes)(offsets, users), eager, atol=1e-5)
-    rates = HYPER._replace(lr=jnp.array([0.0, 0.2]))  # a sweep over the step size
-    axes = type(HYPER)(*(0 if name == "lr" else None for name in HYPER._fields))
-    swept = jax.vmap(lambda h: update_offset(offsets[0], users[0], feedback(), TABLES, h, 2), (axes,))(rates)
-    np.testing.assert_allclose(swept, [offsets[0], eager[0]], atol=1e-5)
+    eager = [update_weights(take(many, n), users[n], feedback(), TABLES, HYPER, 2) for n in range(3)]
+    eager = jax.tree.map(lambda *rows: jnp.stack(rows), *eager)
+    lanes = jax.vmap(lambda w, u: update_weights(w, u, feedback(), TABLES, HYPER, 2))
+    same(lanes(many, users), eager, atol=1e-5)
+    same(jax.jit(lanes)(many, users), eager, atol=1e-5)
+    for name, kind in (("lr", "user"), ("tag_lr", "rejected")):  # a sweep over a step size
+        rates = HYPER._replace(**{name: jnp.array([0.0, getattr(HYPER, name)])})
+        axes = type(HYPER)(*(0 if field == name else None for field in HYPER._fields))
+        one = lambda h: update_weights(take(many, 0), users[0], feedback(), TABLES, h, 2)  # noqa: E731
+        swept = jax.vmap(one, (axes,))(rates)
+        np.testing.assert_array_equal(getattr(swept, kind)[0], getattr(many, kind)[0])
+        same(take(swept, 1), take(eager, 0), atol=1e-5)
+
+
+# Rejected attributes among the items of a catalogue.
+
+DATA = small_data()
+OWNS = DATA.item_attr_dense()
+LAYOUTS = ["dense", "sparse", "enumerated"]
+
+
+def build(layout, monkeypatch):
+    """One catalogue in each of the layouts that large and coarse data sets have."""
+    if layout == "sparse":
+        monkeypatch.setattr(catalogue_module, "DENSE_QUESTIONS", 4)
+    cat = build_catalogue(DATA, "enumerated" if layout == "enumerated" else "binary")
+    assert (cat.item_question.shape[0] == 0) == (layout == "sparse")
+    return cat
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_share_is_one_over_the_number_of_attributes(layout, monkeypatch):
+    cat = build(layout, monkeypatch)
+    items, rejected = [3, 40, DATA.num_items, 149, 3], ids(5, 0, 13)
+    got = rejected_share(jnp.array(items), rejected, cat)
+    assert got.shape == (5, SLOTS) and got.dtype == jnp.float32
+    for row, i in enumerate(items):
+        for slot, p in enumerate(rejected.tolist()):
+            if i < DATA.num_items:
+                has = p >= 0 and OWNS[i, p]
+                assert float(got[row, slot]) == pytest.approx(1 / OWNS[i].sum() if has else 0.0)
+    np.testing.assert_array_equal(got[:, 3:], 0.0)
+    assert np.isfinite(got).all()  # padding items too
+
+
+@pytest.mark.parametrize("demote", [0.0, 2.5])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_shift_of_all_scores_equals_the_sum_over_shares(layout, demote, monkeypatch):
+    cat = build(layout, monkeypatch)
+    # The last attribute sits next to the padding of the dense layout.
+    for seed, named in enumerate([(), (0,), (DATA.num_attributes - 1,), (5, 0, 13), (5, 1, 2, 3, 13)]):
+        weights, rejected, query = some_weights(seed, 3.0), ids(*named), jnp.float32(np.linspace(-1, 2, D))
+        got = score_shift(weights, rejected, query, cat, demote)
+        want = np.zeros(DATA.num_items)
+        for slot, p in enumerate(named):
+            push = np.asarray(weights.rejected[slot], np.float64) @ np.asarray(query) - demote
+            want += OWNS[:, p] / OWNS.sum(1) * push
+        np.testing.assert_allclose(got, want, atol=1e-4)
+        table = rejected_share(jnp.arange(DATA.num_items), rejected, cat)
+        np.testing.assert_allclose(got, table @ (weights.rejected @ query - demote), atol=1e-4)
+        run = lambda w, r: score_shift(w, r, query, cat, demote)  # noqa: E731
+        np.testing.assert_allclose(jax.jit(run)(weights, rejected), got, atol=1e-4)
+        pair = jax.tree.map(lambda x: jnp.stack([x, x]), (weights, rejected))
+        np.testing.assert_allclose(jax.vmap(run)(*pair), [got, got], atol=1e-4)
+
+
+HERE = setting(DATA)
+AGENT_SLOTS = 16
+
+
+def refused_session(*rejected):
+    """A session that refused some attributes but kept all candidates; and weights as large as training makes them."""
+    one = take(plain_sessions(DATA.session_pairs("valid")), 0)
+    public = open_session(jax.random.key(1), one, HERE.params.catalogue, HERE.protocol)[1].public
+    assert len(public.rejected_ids) == AGENT_SLOTS
+    return public._replace(rejected_ids=ids(*rejected, size=AGENT_SLOTS))
+
+
+def believed(public, weights, tag_scale=1.0):
+    params = HERE.params._replace(tag_scale=jnp.float32(tag_scale))
+    return believe(params, public, weights, HERE.protocol)
+
+
+def test_items_without_attribute_vectors_keep_their_scores():
+    public = refused_session(5, 0)
+    rng = np.random.default_rng(1)
+    weights = FastWeights(jnp.linspace(-1, 1, DIM), jnp.float32(rng.normal(size=(AGENT_SLOTS, DIM))))
+    user_only = weights._replace(rejected=jnp.zeros((AGENT_SLOTS, DIM)))
+    off, on, reference = believed(public, weights, 0.0), believed(public, weights), believed(public, user_only, 0.0)
+    np.testing.assert_array_equal(off.scores, reference.scores)
+    named = OWNS[:, [5, 0]].any(1)
+    np.testing.assert_array_equal(on.scores[~named], reference.scores[~named])
+    shift = np.asarray(on.scores - reference.scores)[named]
+    assert (np.abs(shift) > 1e-3).mean() > 0.9
+    # Questions are judged by the trained attribute vectors either way.
+    np.testing.assert_array_equal(on.preference, reference.preference)
+
+
+def test_a_refused_attribute_pushes_its_items_below_the_others():
+    tables = HERE.params.tables
+    for refused in (5, 0, 9):
+        public = refused_session(refused)
+        given = Feedback(
+            positive=jnp.full(1, DATA.num_items, jnp.int32),
+            positive_mask=jnp.zeros(1, bool),
+            negative=jnp.full(1, DATA.num_items, jnp.int32),
+            negative_mask=jnp.zeros(1, bool),
+            liked=public.accepted,
+            accepted_ids=public.accepted_ids,
+            rejected_ids=public.rejected_ids,
+            positive_share=jnp.zeros((1, AGENT_SLOTS)),
+            negative_share=jnp.zeros((1, AGENT_SLOTS)),
+        )
+        # Only the attribute's own vector moves, and the opening points where the user does.
+        hyper = HYPER._replace(lr=0.0, tag_lr=1.0, tag_l2=0.001)
+        learned = update_weights(no_weights(tables, AGENT_SLOTS), public.user, given, tables, hyper, 4)
+        accepted = jnp.where(public.accepted[:, None], tables.user[public.user], tables.attribute)
+        params = HERE.params._replace(tables=tables._replace(attribute=accepted))
+        before = believe(params, public, no_weights(tables, AGENT_SLOTS), HERE.protocol).scores
+        after = believe(params, public, learned, HERE.protocol).scores
+        moved, has = np.asarray(after - before), OWNS[:, refused]
+        np.testing.assert_allclose(moved[~has], 0.0, atol=1e-6)
+        assert (moved[has] < -0.01).all()
+        # Fewer other attributes, larger fall: the vector is shared with them.
+        np.testing.assert_allclose(moved[has] * OWNS.sum(1)[has], (moved[has] * OWNS.sum(1)[has])[0], rtol=1e-3)
+
+
+def test_item_pairs_teach_the_refused_attribute_where_negatives_have_it():
+    """A training item without the attribute against items with it: the attribute's vector takes the blame."""
+    refused = 4
+    without, having = np.flatnonzero(~HAS[:, refused])[:2], np.flatnonzero(HAS[:, refused])[:3]
+    given = feedback(positive=without, negative=having, rejected=(refused,))
+    hyper = HYPER._replace(attribute_weight=0.0, lr=0.0)
+    after = update(NOTHING, USER, given, TABLES, hyper, num_steps=5)
+    query = TABLES.user[1] + TABLES.attribute[jnp.array([0, 3])].sum(0)
+    assert float(after.rejected[0] @ query) < -0.05
+    turned = feedback(positive=having, negative=without, rejected=(refused,))
+    assert float(update(NOTHING, USER, turned, TABLES, hyper, num_steps=5).rejected[0] @ query) > 0.05

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgcrs.models.policies.active import ActivePolicy, masked_log_softmax
+from kgcrs.models.policies.active import INITIAL_TRUST, ActivePolicy, masked_log_softmax
 
 Q, F = 6, 4
 
@@ -15,14 +15,47 @@ def world(seed=0):
     return jnp.asarray(operator / operator.sum(1)), jnp.asarray(rng.normal(size=(Q, F)), jnp.float32)
 
 
-def test_logits_have_one_number_per_question_and_follow_a_relabelling():
+def trained(policy, key, operator, state):
+    """Parameters somewhere along training: the score kernel starts at zero, where the graph has no say."""
+    params = policy.init(key, operator, state)["params"]
+    kernel = jax.random.normal(key, params["score"]["kernel"].shape)
+    return {"params": {**params, "score": {"kernel": kernel}}}
+
+
+def test_an_untrained_policy_is_its_prior_and_nothing_else():
     operator, state = world()
     policy = ActivePolicy(8)
     params = policy.init(jax.random.key(0), operator, state)
-    logits = policy.apply(params, operator, state)
+    prior = jnp.linspace(0, 1, Q)
+    assert INITIAL_TRUST == 10.0
+    np.testing.assert_allclose(policy.apply(params, operator, state, prior), 10 * prior, rtol=1e-6)
+    np.testing.assert_array_equal(policy.apply(params, operator, state), 0.0)
+    # The first gradient already reaches the trust and the linear score; the graph follows once the score is not zero.
+    slope = jax.grad(lambda p: masked_log_softmax(policy.apply(p, operator, state, prior), prior >= 0)[0])(params)
+    assert abs(float(slope["params"]["trust"])) > 0.1
+    assert np.abs(slope["params"]["score"]["kernel"]).max() > 1e-3
+
+
+def test_the_trust_weighs_the_prior():
+    operator, state = world()
+    policy, prior = ActivePolicy(8), jnp.linspace(-1, 1, Q)
+    params = trained(policy, jax.random.key(0), operator, state)
+    own = policy.apply(params, operator, state)
+    for trust in (-2.0, 0.0, 3.0):
+        doubtful = {"params": {**params["params"], "trust": jnp.float32(trust)}}
+        np.testing.assert_allclose(policy.apply(doubtful, operator, state, prior), own + trust * prior, atol=1e-5)
+    slope = jax.jacobian(lambda x: policy.apply(params, operator, state, x))(prior)
+    np.testing.assert_allclose(slope, INITIAL_TRUST * np.eye(Q), atol=1e-5)  # a prior moves its own question alone
+
+
+def test_logits_have_one_number_per_question_and_follow_a_relabelling():
+    operator, state = world()
+    policy, prior = ActivePolicy(8), jnp.linspace(0, 1, Q) ** 2
+    params = trained(policy, jax.random.key(0), operator, state)
+    logits = policy.apply(params, operator, state, prior)
     assert logits.shape == (Q,) and logits.dtype == jnp.float32
     order = np.array([5, 3, 1, 0, 2, 4])
-    renamed = policy.apply(params, operator[order][:, order], state[order])
+    renamed = policy.apply(params, operator[order][:, order], state[order], prior[order])
     np.testing.assert_allclose(renamed, logits[order], atol=1e-5)
 
 
@@ -30,7 +63,7 @@ def test_logits_read_neighbours_and_the_question_itself():
     operator = jnp.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     state = world()[1][:3]
     policy = ActivePolicy(16)
-    params = policy.init(jax.random.key(1), operator, state)
+    params = trained(policy, jax.random.key(1), operator, state)
     slope = jax.jacobian(lambda s: policy.apply(params, operator, s))(state)  # [3, 3, F]
     reach = np.abs(np.asarray(slope)).sum(-1) > 0
     np.testing.assert_array_equal(reach, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
@@ -39,11 +72,14 @@ def test_logits_read_neighbours_and_the_question_itself():
 def test_policy_runs_eager_jitted_and_vmapped():
     operator, state = world()
     policy = ActivePolicy(8)
-    params = policy.init(jax.random.key(0), operator, state)
-    apply = lambda s: policy.apply(params, operator, s)  # noqa: E731
-    batch = jnp.stack([state, -state])
-    eager = jnp.stack([apply(state), apply(-state)])
-    np.testing.assert_allclose(jax.jit(jax.vmap(apply))(batch), eager, atol=1e-5)
+    params = trained(policy, jax.random.key(0), operator, state)
+    apply = lambda s, prior: policy.apply(params, operator, s, prior)  # noqa: E731
+    states, priors = jnp.stack([state, -state]), jnp.linspace(0, 1, 2 * Q).reshape(2, Q)
+    eager = jnp.stack([apply(s, prior) for s, prior in zip(states, priors, strict=True)])
+    assert np.abs(eager[0] - eager[1]).max() > 0.1
+    np.testing.assert_allclose(jax.jit(apply)(states[0], priors[0]), eager[0], atol=1e-5)
+    np.testing.assert_allclose(jax.vmap(apply)(states, priors), eager, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.vmap(apply))(states, priors), eager, atol=1e-5)
 
 
 @given(seed=st.integers(0, 10_000))

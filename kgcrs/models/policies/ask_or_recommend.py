@@ -15,6 +15,10 @@ SIZE_EDGES = (10, 50, 100, 200, 300, 500, 1000)
 """Upper edges of the candidate-count buckets in the EAR state."""
 
 
+MAX_GAP = 10.0
+"""Largest score gap inside a list that the rich state tells apart."""
+
+
 class AskOrRecommend(nn.Module):
     """State float32 [F] -> values float32 [2] (ask, recommend). hidden: width of the ReLU layer."""
 
@@ -85,7 +89,8 @@ def rich_state(
     """
     list_share = jnp.exp(jax.nn.logsumexp(top_scores) - log_total)
     worst = jnp.min(jnp.where(jnp.isfinite(top_scores), top_scores, jnp.inf))
-    gap = jnp.where(jnp.isfinite(worst), top_scores[0] - worst, 0.0)
+    # Capped: items that the session speaks against score arbitrarily low.
+    gap = jnp.where(jnp.isfinite(worst), jnp.minimum(top_scores[0] - worst, MAX_GAP), 0.0)
     left = (protocol.max_turns - turn) / protocol.max_turns
     log_share = lambda count: jnp.log1p(count) / jnp.log1p(float(num_items))  # noqa: E731
     slots = protocol.list_size * (protocol.max_turns - turn)
