@@ -27,20 +27,23 @@ def markdown_report(rows: Sequence[Row], *, title: str = "Results") -> str:
     Returns:
       Markdown text ending in a newline.
     """
-    lines = [f"# {title}", "", *_legend()]
+    lines = [f"# {title}", "", *legend()]
     for setting in dict.fromkeys(row["setting"] for row in rows):
-        mine = [row for row in rows if row["setting"] == setting]
-        comparable = [row for row in mine if row["kind"] in COMPARABLE]
-        easier = [row for row in mine if row["kind"] == "other protocol"]
-        other = [row for row in mine if row["kind"] not in (*COMPARABLE, "other protocol")]
-        lines += ["", f"## {setting}", ""]
-        if comparable:
-            lines += _table(comparable)
-        if easier:
-            lines += ["", "Another protocol: compare these rows with each other only.", "", *_table(easier)]
-        if other:
-            lines += ["", "Not results: these rows see what no agent may see.", "", *_table(other)]
+        lines += ["", f"## {setting}", "", *tables([row for row in rows if row["setting"] == setting])]
     return "\n".join(lines) + "\n"
+
+
+def tables(rows: Sequence[Row]) -> list[str]:
+    """Markdown lines for the rows of one setting: what may be compared, then what may not."""
+    comparable = [row for row in rows if row["kind"] in COMPARABLE]
+    easier = [row for row in rows if row["kind"] == "other protocol"]
+    other = [row for row in rows if row["kind"] not in (*COMPARABLE, "other protocol")]
+    lines = _table(comparable) if comparable else []
+    if easier:
+        lines += ["", "Another protocol: compare these rows with each other only.", "", *_table(easier)]
+    if other:
+        lines += ["", "Not results: these rows see what no agent may see.", "", *_table(other)]
+    return lines
 
 
 def json_report(rows: Sequence[Row]) -> str:
@@ -86,7 +89,8 @@ _HEADER = (
 )  # fmt: skip
 
 
-def _legend() -> list[str]:
+def legend() -> list[str]:
+    """Markdown lines that explain the columns."""
     return [
         "SR@t: share of sessions won within conversation turn t. AT: winning action, or 15 for a failure",
         "(the clock of the literature); AT_turn counts conversation turns throughout. Brackets: 95 %",

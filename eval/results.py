@@ -19,7 +19,7 @@ import numpy as np
 from eval.kgensam_rows import RowPlan, all_rows
 from eval.paper_numbers import PAPER
 from eval.plots import curves_from_rows, plot_candidates, plot_recommend_ratio, plot_success_curves
-from eval.report import json_report, markdown_report
+from eval.report import json_report, legend, tables
 from eval.rows import Row, make_row
 from kgcrs.algorithms.trained_agent import read_config
 from kgcrs.core.errors import KgcrsError, run_main
@@ -33,7 +33,7 @@ FIGURE_4 = (
     "Abs Greedy",
     "Max Entropy",
     "Ask 6, then recommend",
-    "Ask while",
+    "Ask 6 (weighted entropy), refused tags last",
     "Oracle-greedy questions, ask 6",
 )
 FIGURE_5 = ("KGenSam", "w/o AS", "w/o NS", "w/o both")
@@ -124,19 +124,23 @@ def difference_lines(logs: dict[str, tuple[RowPlan, list[int], list[SessionLog]]
     _, own_seeds, own = logs["KGenSam"]
     lines = [
         "",
-        "Paired differences, KGenSam minus row, SR@15 over the same sessions (95 % interval, users resampled):",
+        "Paired differences, KGenSam minus row, over the same sessions (95 % interval, users and seeds resampled):",
         "",
-        "| row | difference | interval |",
-        "|---|---|---|",
+        "| row | seeds | SR@15 | AT |",
+        "| --- | ---: | --- | --- |",
     ]
     for name, (plan, seeds, others) in logs.items():
         shared = [seed for seed in own_seeds if seed in seeds]
         if name == "KGenSam" or plan.kind in ("leak study", "other protocol") or not shared:
             continue
-        mine = np.mean([np.asarray(own[own_seeds.index(seed)].success, float) for seed in shared], axis=0)
-        theirs = np.mean([np.asarray(others[seeds.index(seed)].success, float) for seed in shared], axis=0)
-        diff = paired_difference(mine, theirs, np.asarray(own[0].user))
-        lines.append(f"| {name} | {float(diff.mean):+.3f} | [{float(diff.low):+.3f}, {float(diff.high):+.3f}] |")
+        cells = []
+        for field, digits in (("success", 3), ("success_action", 2)):
+            mine = np.stack([np.asarray(getattr(own[own_seeds.index(seed)], field), float) for seed in shared])
+            theirs = np.stack([np.asarray(getattr(others[seeds.index(seed)], field), float) for seed in shared])
+            diff = paired_difference(mine, theirs, np.asarray(own[0].user))
+            mean, low, high = (f"{float(x):+.{digits}f}" for x in (diff.mean, diff.low, diff.high))
+            cells.append(f"{mean} [{low}, {high}]")
+        lines.append(f"| {name} | {len(shared)} | {cells[0]} | {cells[1]} |")
     return lines
 
 
@@ -204,15 +208,20 @@ def write_results(runs: Sequence[Path], out: Path, *, name: str = "kgensam") -> 
             for title, (plan, seeds, found) in logs.items()
         ]
         every_row += rows
-        table = markdown_report(rows, title=setting.label)
+        groups = [plan.group for plan, _, _ in logs.values()]
+        matrix = [row for row, group in zip(rows, groups, strict=True) if group == "matrix"]
+        lines = [f"## {setting.label}", "", *tables([row for row in rows if row not in matrix])]
+        if matrix:
+            lines += ["", f"### Sampler matrix: {setting.label}", "", *tables(matrix)]
         images = plot_setting(rows, setting.label, out, f"{name}-{number}")
-        blocks.append("\n".join([table, *provenance(setting), *difference_lines(logs), "", *images, ""]))
+        blocks.append("\n".join([*lines, *provenance(setting), *difference_lines(logs), "", *images, ""]))
     command = f"python -m eval.results --out {out.name if out.is_absolute() else out} " + " ".join(
         run.name for run in runs
     )
     head = f"Made by `{command}`. Every test session is played; intervals are 95 %, users (and seeds) resampled.\n"
     files = [out / f"{name}.md", out / f"{name}.json"]
-    files[0].write_text("# KGenSam: results\n\n" + head + "\n" + "\n\n".join(blocks).rstrip() + "\n", encoding="utf-8")
+    page = "\n".join(["# KGenSam: results", "", head, *legend(), "", "\n\n".join(blocks).rstrip(), ""])
+    files[0].write_text(page, encoding="utf-8")
     files[1].write_text(json_report(every_row), encoding="utf-8")
     return files
 
