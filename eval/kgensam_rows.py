@@ -54,7 +54,7 @@ def row_config(row: RowPlan, config: KgensamConfig) -> KgensamConfig:
     changes = {
         "protocol.success": row.success or config.protocol.success,
         "update.negatives": row.negatives,
-        "update.demote": row.demote,
+        "update.demote": row.demote or config.update.demote,
         "dqn.state": row.state or config.dqn.state,
         "dqn.reward": row.reward or config.dqn.reward,
         "ablation.ask": row.ask,

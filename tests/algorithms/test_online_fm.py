@@ -14,7 +14,6 @@ from kgcrs.algorithms.online_fm import (
     feedback_loss,
     no_weights,
     pair_mean,
-    rejected_share,
     score_shift,
     update_hyper,
     update_weights,
@@ -29,7 +28,6 @@ from tests.worlds import DIM, open_session, plain_sessions, setting, small_data,
 U, I, A, D, SLOTS = 3, 20, 8, 6, 5  # noqa: E741
 KEYS = jax.random.split(jax.random.key(0), 3)
 TABLES = FmTables(*(0.5 * jax.random.normal(k, (n, D)) for k, n in zip(KEYS, (U, I, A), strict=True)))
-HAS = np.random.default_rng(4).random((I, A)) < 0.4
 USER = jnp.int32(1)
 HYPER = update_hyper(
     UpdateConfig(lr=0.2, item_weight=1.0, attribute_weight=0.8, margin=0.3, l2=0.05, tag_lr=0.3, tag_l2=0.02)
@@ -54,21 +52,10 @@ def ids(*values, size=SLOTS):
     return jnp.full(size, -1, jnp.int32).at[: len(values)].set(jnp.array(values, jnp.int32))
 
 
-def shares(items, rejected):
-    """Part of each item's mean attribute vector that a rejected attribute holds, by definition; float32 [n, SLOTS]."""
-    table = np.zeros((len(items), SLOTS), np.float32)
-    for row, i in enumerate(items):
-        for slot, p in enumerate(rejected):
-            table[row, slot] = HAS[i, p] / max(HAS[i].sum(), 1) if i < I else 0.0
-    return table
-
-
 def feedback(*, positive=(2, 5), negative=(7, 9, 11), accepted=(0, 3), rejected=(4, 6)):
     """Two item slots and three attribute slots more than there is feedback."""
     items = lambda real, size: jnp.pad(jnp.array(real, jnp.int32), (0, size - len(real)), constant_values=I)  # noqa: E731
     return Feedback(
-        positive_share=shares(items(positive, 4).tolist(), rejected),
-        negative_share=shares(items(negative, 5).tolist(), rejected),
         positive=items(positive, 4),
         positive_mask=jnp.arange(4) < len(positive),
         negative=items(negative, 5),
@@ -79,25 +66,20 @@ def feedback(*, positive=(2, 5), negative=(7, 9, 11), accepted=(0, 3), rejected=
     )
 
 
-def twin(weights, given, hyper):
-    """The loss in Python loops and float64, with the moved item vectors written out."""
+def twin(weights, given, hyper, *, asker=None):
+    """The loss in Python loops and float64. asker: weights whose query judges attributes; the same ones when None."""
     user, item, attribute = (np.array(t, np.float64) for t in TABLES)
-    offset, moved = (np.asarray(w, np.float64) for w in weights)
-    slots = [(slot, int(p)) for slot, p in enumerate(given.rejected_ids) if p >= 0]
-    for i in range(I):
-        for slot, p in slots:
-            item[i] += HAS[i, p] * moved[slot] / HAS[i].sum()
-    for slot, p in slots:
-        attribute[p] += moved[slot]
-    u = user[1] + offset
-    query = u + attribute[np.flatnonzero(given.liked)].sum(0)
+    query_of = lambda w: user[1] + np.asarray(w.user, np.float64) + attribute[np.flatnonzero(given.liked)].sum(0)  # noqa: E731
+    query, judge = query_of(weights), query_of(weights if asker is None else asker)
+    moved = np.asarray(weights.rejected, np.float64)
     bpr = lambda margin: np.log1p(np.exp(-margin))  # noqa: E731
     positive = [int(i) for i, real in zip(given.positive, given.positive_mask, strict=True) if real]
     negative = [int(j) for j, real in zip(given.negative, given.negative_mask, strict=True) if real]
-    yes, no = ([int(p) for p in slots if p >= 0] for slots in (given.accepted_ids, given.rejected_ids))
+    yes = [attribute[int(p)] for p in given.accepted_ids if p >= 0]
+    no = [attribute[int(p)] + moved[slot] for slot, p in enumerate(given.rejected_ids) if p >= 0]
     items = [bpr(query @ (item[i] - item[j])) for i in positive for j in negative]
-    attributes = [bpr(u @ (attribute[p] - attribute[q]) - hyper.margin) for p in yes for q in no]
-    total = hyper.l2 * (offset**2).sum() + hyper.tag_l2 * (moved**2).sum()
+    attributes = [bpr(judge @ (p - q) - hyper.margin) for p in yes for q in no]
+    total = hyper.l2 * (np.asarray(weights.user, np.float64) ** 2).sum() + hyper.tag_l2 * (moved**2).sum()
     total += hyper.item_weight * np.mean(items) if items else 0.0
     return total + (hyper.attribute_weight * len(no) * np.mean(attributes) if attributes else 0.0)
 
@@ -124,7 +106,8 @@ def test_loss_and_slope_equal_the_python_twin(given):
     weights = some_weights()
     np.testing.assert_allclose(loss(weights, USER, given, TABLES, HYPER), twin(weights, given, HYPER), rtol=1e-5)
     flat, shape = np.concatenate([np.ravel(w) for w in weights]).astype(np.float64), (SLOTS, D)
-    at = lambda x: twin(FastWeights(x[:D], x[D:].reshape(shape)), given, HYPER)  # noqa: E731
+    # Attributes are judged by the query, but do not move it.
+    at = lambda x: twin(FastWeights(x[:D], x[D:].reshape(shape)), given, HYPER, asker=weights)  # noqa: E731
     slope = np.concatenate([np.ravel(g) for g in jax.grad(loss)(weights, USER, given, TABLES, HYPER)])
     steps = 1e-5 * np.eye(len(flat))
     np.testing.assert_allclose(slope, [(at(flat + step) - at(flat - step)) / 2e-5 for step in steps], atol=1e-4)
@@ -170,26 +153,34 @@ def test_update_raises_accepted_over_rejected_and_positives_over_negatives(seed)
     attributes, items = rng.permutation(A), rng.permutation(I)
     given = feedback(positive=items[:3], negative=items[3:7], accepted=attributes[:2], rejected=attributes[2:4])
     user, item, attribute = (np.asarray(t) for t in TABLES)
-    attribute_gap = attribute[attributes[:2]].mean(0) - attribute[attributes[2:4]].mean(0)
-    item_gap = item[items[:3]].mean(0) - item[items[3:7]].mean(0)
-    for gap, hyper in (
-        (attribute_gap, HYPER._replace(item_weight=0.0)),
-        (item_gap, HYPER._replace(attribute_weight=0.0)),
-    ):
-        # One step moves along a weighted mean of pair differences; a small one raises the mean margin unless
-        # the weights of the pairs differ wildly, which scores of this size do not allow.
-        after = update(NOTHING, USER, given, TABLES, hyper._replace(lr=0.02), num_steps=1)
-        assert np.asarray(after.user) @ gap > 0
+    after = update(NOTHING, USER, given, TABLES, HYPER._replace(lr=0.02, tag_lr=0.02), num_steps=1)
+    # One step moves along a weighted mean of pair differences; a small one raises the mean margin unless
+    # the weights of the pairs differ wildly, which scores of this size do not allow.
+    assert np.asarray(after.user) @ (item[items[:3]].mean(0) - item[items[3:7]].mean(0)) > 0
+    query = user[1] + attribute[attributes[:2]].sum(0)
+    assert (np.asarray(after.rejected[:2]) @ query < 0).all()  # both refused attributes look worse than before
+    np.testing.assert_array_equal(after.rejected[2:], 0.0)
 
 
-@pytest.mark.parametrize("names", [("lr",), ("tag_lr",), ("lr", "tag_lr")])
-def test_more_steps_lower_the_loss_further(names):
-    rates = dict.fromkeys({"lr", "tag_lr"} - set(names), 0.0)
-    hyper = HYPER._replace(**rates)
-    after = [update(NOTHING, USER, feedback(), TABLES, hyper, num_steps=n) for n in (0, 1, 4, 40)]
-    losses = [float(loss(weights, USER, feedback(), TABLES, HYPER)) for weights in after]
-    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.8 * losses[0]
-    assert all(np.isfinite(w).all() for w in after[-1])
+def test_item_pairs_move_the_user_and_attribute_pairs_the_refused_attributes():
+    weights = some_weights()
+    items_only = HYPER._replace(attribute_weight=0.0, tag_l2=0.0)
+    after = update(weights, USER, feedback(), TABLES, items_only, num_steps=3)
+    np.testing.assert_array_equal(after.rejected, weights.rejected)
+    assert np.abs(after.user - weights.user).max() > 0.01
+    attributes_only = HYPER._replace(item_weight=0.0, l2=0.0)
+    after = update(weights, USER, feedback(), TABLES, attributes_only, num_steps=3)
+    np.testing.assert_array_equal(after.user, weights.user)
+    assert (np.abs(after.rejected - weights.rejected)[:2].max(1) > 0.01).all()
+
+
+def test_more_steps_lower_the_loss_further():
+    """Each kind of weight lowers the part of the loss that trains it."""
+    for hyper in (HYPER._replace(tag_lr=0.0, attribute_weight=0.0), HYPER._replace(lr=0.0, item_weight=0.0)):
+        after = [update(NOTHING, USER, feedback(), TABLES, hyper, num_steps=n) for n in (0, 1, 4, 40)]
+        losses = [float(loss(weights, USER, feedback(), TABLES, hyper)) for weights in after]
+        assert losses == sorted(losses, reverse=True) and losses[-1] < 0.8 * losses[0]
+        assert all(np.isfinite(w).all() for w in after[-1])
 
 
 def test_padding_may_hold_any_id():
@@ -199,8 +190,6 @@ def test_padding_may_hold_any_id():
         negative=jnp.where(clean.negative_mask, clean.negative, I + 500),
         accepted_ids=jnp.where(clean.accepted_ids >= 0, clean.accepted_ids, -7),
         rejected_ids=jnp.where(clean.rejected_ids >= 0, clean.rejected_ids, -2),
-        positive_share=jnp.where(clean.positive_mask[:, None], clean.positive_share, 0.5),
-        negative_share=jnp.where(clean.negative_mask[:, None], clean.negative_share, 0.25),
     )
     before, after = (update(NOTHING, USER, given, TABLES, HYPER, num_steps=2) for given in (clean, junk))
     same(before, after)
@@ -240,11 +229,9 @@ def test_numbers_change_only_what_they_name():
     b = update(NOTHING, USER, feedback(positive=(8,), negative=(1, 2)), TABLES, no_items, num_steps=3)
     same(a, b)  # without their weight, items have no say
     no_attributes = HYPER._replace(attribute_weight=0.0)
-    bare = feedback()._replace(positive_share=jnp.zeros((4, SLOTS)), negative_share=jnp.zeros((5, SLOTS)))
-    a = update(NOTHING, USER, bare, TABLES, no_attributes, num_steps=3)
-    b = update(NOTHING, USER, bare._replace(rejected_ids=ids(1, 2, 5)), TABLES, no_attributes, num_steps=3)
+    a = update(NOTHING, USER, feedback(), TABLES, no_attributes, num_steps=3)
+    b = update(NOTHING, USER, feedback(rejected=(1, 2, 5)), TABLES, no_attributes, num_steps=3)
     same(a, b)
-    np.testing.assert_array_equal(a.rejected, 0.0)  # where items hold no attributes, items say nothing about them
     config = UpdateConfig()
     fields = {name: 0.7 for name in HYPER._fields}
     assert update_hyper(replace(config, **fields)) == HYPER._replace(**fields)
@@ -285,26 +272,11 @@ def build(layout, monkeypatch):
     return cat
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_share_is_one_over_the_number_of_attributes(layout, monkeypatch):
-    cat = build(layout, monkeypatch)
-    items, rejected = [3, 40, DATA.num_items, 149, 3], ids(5, 0, 13)
-    got = rejected_share(jnp.array(items), rejected, cat)
-    assert got.shape == (5, SLOTS) and got.dtype == jnp.float32
-    for row, i in enumerate(items):
-        for slot, p in enumerate(rejected.tolist()):
-            if i < DATA.num_items:
-                has = p >= 0 and OWNS[i, p]
-                assert float(got[row, slot]) == pytest.approx(1 / OWNS[i].sum() if has else 0.0)
-    np.testing.assert_array_equal(got[:, 3:], 0.0)
-    assert np.isfinite(got).all()  # padding items too
-
-
 @pytest.mark.parametrize("demote", [0.0, 2.5])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_shift_of_all_scores_equals_the_sum_over_shares(layout, demote, monkeypatch):
+def test_an_item_moves_with_the_mean_of_its_attributes(layout, demote, monkeypatch):
     cat = build(layout, monkeypatch)
-    # The last attribute sits next to the padding of the dense layout.
+    # The last attribute is the one that padding would index.
     for seed, named in enumerate([(), (0,), (DATA.num_attributes - 1,), (5, 0, 13), (5, 1, 2, 3, 13)]):
         weights, rejected, query = some_weights(seed, 3.0), ids(*named), jnp.float32(np.linspace(-1, 2, D))
         got = score_shift(weights, rejected, query, cat, demote)
@@ -313,8 +285,9 @@ def test_the_shift_of_all_scores_equals_the_sum_over_shares(layout, demote, monk
             push = np.asarray(weights.rejected[slot], np.float64) @ np.asarray(query) - demote
             want += OWNS[:, p] / OWNS.sum(1) * push
         np.testing.assert_allclose(got, want, atol=1e-4)
-        table = rejected_share(jnp.arange(DATA.num_items), rejected, cat)
-        np.testing.assert_allclose(got, table @ (weights.rejected @ query - demote), atol=1e-4)
+        assert got.shape == (DATA.num_items,) and got.dtype == jnp.float32
+        moved = np.asarray([[OWNS[i, p] / OWNS[i].sum() for p in named] for i in range(DATA.num_items)])
+        assert ((np.asarray(got) != 0) <= moved.any(1)).all()  # items without a refused attribute: exactly zero
         run = lambda w, r: score_shift(w, r, query, cat, demote)  # noqa: E731
         np.testing.assert_allclose(jax.jit(run)(weights, rejected), got, atol=1e-4)
         pair = jax.tree.map(lambda x: jnp.stack([x, x]), (weights, rejected))
@@ -326,7 +299,7 @@ AGENT_SLOTS = 16
 
 
 def refused_session(*rejected):
-    """A session that refused some attributes but kept all candidates; and weights as large as training makes them."""
+    """A session that refused some attributes, as the agent's recommender sees it."""
     one = take(plain_sessions(DATA.session_pairs("valid")), 0)
     public = open_session(jax.random.key(1), one, HERE.params.catalogue, HERE.protocol)[1].public
     assert len(public.rejected_ids) == AGENT_SLOTS
@@ -354,42 +327,31 @@ def test_items_without_attribute_vectors_keep_their_scores():
 
 
 def test_a_refused_attribute_pushes_its_items_below_the_others():
-    tables = HERE.params.tables
+    params, nobody = HERE.params, jnp.full(1, DATA.num_items, jnp.int32)
+    nothing = no_weights(params.tables, AGENT_SLOTS)
     for refused in (5, 0, 9):
         public = refused_session(refused)
+        no_items = jnp.zeros(1, bool)
         given = Feedback(
-            positive=jnp.full(1, DATA.num_items, jnp.int32),
-            positive_mask=jnp.zeros(1, bool),
-            negative=jnp.full(1, DATA.num_items, jnp.int32),
-            negative_mask=jnp.zeros(1, bool),
-            liked=public.accepted,
-            accepted_ids=public.accepted_ids,
-            rejected_ids=public.rejected_ids,
-            positive_share=jnp.zeros((1, AGENT_SLOTS)),
-            negative_share=jnp.zeros((1, AGENT_SLOTS)),
+            nobody, no_items, nobody, no_items, public.accepted, public.accepted_ids, public.rejected_ids
         )
-        # Only the attribute's own vector moves, and the opening points where the user does.
-        hyper = HYPER._replace(lr=0.0, tag_lr=1.0, tag_l2=0.001)
-        learned = update_weights(no_weights(tables, AGENT_SLOTS), public.user, given, tables, hyper, 4)
-        accepted = jnp.where(public.accepted[:, None], tables.user[public.user], tables.attribute)
-        params = HERE.params._replace(tables=tables._replace(attribute=accepted))
-        before = believe(params, public, no_weights(tables, AGENT_SLOTS), HERE.protocol).scores
-        after = believe(params, public, learned, HERE.protocol).scores
+        learned = update_weights(nothing, public.user, given, params.tables, HERE.params.update, 4)
+        np.testing.assert_array_equal(learned.user, 0.0)
+        before, after = believed(public, nothing).scores, believed(public, learned).scores
         moved, has = np.asarray(after - before), OWNS[:, refused]
-        np.testing.assert_allclose(moved[~has], 0.0, atol=1e-6)
-        assert (moved[has] < -0.01).all()
-        # Fewer other attributes, larger fall: the vector is shared with them.
-        np.testing.assert_allclose(moved[has] * OWNS.sum(1)[has], (moved[has] * OWNS.sum(1)[has])[0], rtol=1e-3)
+        np.testing.assert_array_equal(moved[~has], 0.0)
+        assert (moved[has] < -0.05).all()
+        # Of two items that scored alike, the one with the refused attribute now loses, whatever else it has.
+        fall = moved[has] * OWNS.sum(1)[has]
+        np.testing.assert_allclose(fall, fall[0], atol=1e-3)
 
 
-def test_item_pairs_teach_the_refused_attribute_where_negatives_have_it():
-    """A training item without the attribute against items with it: the attribute's vector takes the blame."""
-    refused = 4
-    without, having = np.flatnonzero(~HAS[:, refused])[:2], np.flatnonzero(HAS[:, refused])[:3]
-    given = feedback(positive=without, negative=having, rejected=(refused,))
-    hyper = HYPER._replace(attribute_weight=0.0, lr=0.0)
-    after = update(NOTHING, USER, given, TABLES, hyper, num_steps=5)
-    query = TABLES.user[1] + TABLES.attribute[jnp.array([0, 3])].sum(0)
-    assert float(after.rejected[0] @ query) < -0.05
-    turned = feedback(positive=having, negative=without, rejected=(refused,))
-    assert float(update(NOTHING, USER, turned, TABLES, hyper, num_steps=5).rejected[0] @ query) > 0.05
+@pytest.mark.parametrize("tag_scale", [0.0, 1.0])
+def test_a_large_demotion_is_the_rule_that_lists_refused_attributes_last(tag_scale):
+    public, nothing = refused_session(5, 0), no_weights(HERE.params.tables, AGENT_SLOTS)
+    params = HERE.params._replace(update=HERE.params.update._replace(demote=1e4), tag_scale=jnp.float32(tag_scale))
+    scores = np.asarray(believe(params, public, nothing, HERE.protocol).scores)
+    named = OWNS[:, [5, 0]].any(1)
+    plain = np.asarray(believed(public, nothing).scores)
+    np.testing.assert_array_equal(scores[~named], plain[~named])
+    assert scores[named].max() < scores[~named].min()
