@@ -62,6 +62,7 @@ def evaluate_rows(flags: EvalConfig) -> None:
     from kgcrs.algorithms.agent import AgentSpec
     from kgcrs.algorithms.beliefs import AgentParams
     from kgcrs.algorithms.kgensam import agent_params, agent_spec, build_world
+    from kgcrs.algorithms.online_fm import update_hyper
     from kgcrs.algorithms.trained_agent import TrainedAgent, load_agent, training_hash
     from kgcrs.core.checkpoint import Checkpoints
     from kgcrs.core.runlog import MetricLog
@@ -104,7 +105,7 @@ def evaluate_rows(flags: EvalConfig) -> None:
         changed = row_config(row, config)
         spec = agent_spec(changed)._replace(decide=row.decide)
         world = trained.world
-        params = trained.params
+        params = trained.params._replace(update=update_hyper(changed.update))
         if row.leaks or row.success:
             world = build_world(trained.data, changed)
             params = params._replace(known=world.known, blocked=world.blocked)

@@ -7,9 +7,9 @@ answer through the host, and vector-by-vector arithmetic: 256 sessions share one
 twin calls the functions without `jit`, operation by operation, which is what a straightforward port of a
 published agent does.
 
-Floor per session-turn, I items, Q questions, width D, pool C, sampler width h: 2 I D FLOPs of scores, 4 I Q
-of counts, C (2 (2h + 2) h + 2 h^2) of sampler logits; about 40 I bytes of masks, scores and their
-exponentials.
+Floor per session-turn, I items, Q questions, width D, pool C, sampler width h: 2 I D FLOPs of scores, 2 I Q
+of refused attributes, 6 I Q of counts (of candidates, and weighted in two ways), C (2 (2h + 2) h + 2 h^2) of
+sampler logits; about 40 I bytes of masks, scores and their exponentials.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def turn_floor(here: BenchWorld) -> float:
     """Seconds that a session-turn takes at least, by the formulas above; see `Benchmark (b)`."""
     cat, config = here.params.catalogue, here.config
     hidden, width = config.negative.hidden, here.params.tables.user.shape[1]
-    flops = 2.0 * cat.num_items * width + 4.0 * cat.num_items * cat.num_questions
+    flops = 2.0 * cat.num_items * width + 8.0 * cat.num_items * cat.num_questions
     if config.update.negatives == "sampler":
         flops += config.update.pool_size * (2.0 * (2 * hidden + 2) * hidden + 2.0 * hidden**2)
     return max(flops / matmul_rate(), 40.0 * cat.num_items / triad_bandwidth(16))

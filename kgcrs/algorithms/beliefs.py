@@ -81,9 +81,9 @@ def believe(params: AgentParams, public: SessionPublic, weights: FastWeights, pr
     """Scores items and questions of one session with its fast weights."""
     tables, cat = params.tables, params.catalogue
     query = tables.user[public.user] + weights.user + public.accepted.astype(jnp.float32) @ tables.attribute
-    scores = tables.item @ query + params.tag_scale * score_shift(
-        weights, public.rejected_ids, query, cat, params.update.demote
-    )
+    # Only where items hold attribute vectors do these move them; `demote` is a rule and needs none.
+    weights = weights._replace(rejected=params.tag_scale * weights.rejected)
+    scores = tables.item @ query + score_shift(weights, public.rejected_ids, query, cat, params.update.demote)
     masked = jnp.where(public.candidates, scores, -jnp.inf)
     counts = count_questions(cat, public.candidates.astype(jnp.float32))
     num = public.candidates.sum()

@@ -14,6 +14,8 @@ from kgcrs.algorithms.asking import (
     weighted_entropy_scores,
 )
 from kgcrs.algorithms.beliefs import believe
+from kgcrs.algorithms.online_fm import no_weights
+from kgcrs.env.dialogue import SLOTS
 from kgcrs.graph.uncertainty import entropy_feature
 from tests.worlds import open_session, plain_sessions, setting, small_data, take
 
@@ -107,7 +109,7 @@ def test_each_rule_of_an_agent_is_the_one_it_names():
     here = setting(data)
     cat = here.world.catalogue
     _, state = open_session(jax.random.key(0), session, cat, here.protocol)
-    beliefs = believe(here.params, state.public, jnp.zeros(here.params.tables.user.shape[1]), here.protocol)
+    beliefs = believe(here.params, state.public, no_weights(here.params.tables, SLOTS), here.protocol)
     candidates, has = np.asarray(state.public.candidates), np.asarray(cat.question_item)
     scores = np.asarray(beliefs.scores)
     share = (has & candidates).sum(1) / candidates.sum()

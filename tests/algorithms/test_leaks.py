@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgcrs.algorithms.agent import make_agent
 from kgcrs.algorithms.feedback import draw_feedback
 from kgcrs.algorithms.online_fm import no_weights
 from kgcrs.env.dialogue import ASK, RECOMMEND, SLOTS, DialogueState, SessionPublic
@@ -31,7 +32,7 @@ from tests.worlds import (
     trace,
 )
 
-KEY = jax.random.key(23)
+KEY = jax.random.key(20)
 DATA = small_data()
 HAS = DATA.item_attr_dense()
 HISTORY_WIDTH = 32
@@ -138,6 +139,25 @@ def test_another_hidden_target_with_the_same_answers_changes_nothing(honest):
     assert np.mean(lengths) > 5 and max(lengths) == 14
     for n, length in enumerate(lengths):
         assert not differing_leaves(outputs(log, n, length), outputs(again, n, length)), n
+
+
+def test_what_a_session_has_learned_follows_from_what_was_said(honest):
+    """Asked to learn from one public history beside any hidden target, the agent ends with the same fast weights."""
+    here, log = honest
+    public, weights = (take(tree, (slice(None), 5)) for tree in (log.after.public, log.memory))
+    told = (log.after.public.rejected_ids[:, 5] >= 0).any(1)
+    assert told.sum() > 20
+    learn = quick_jit(jax.vmap(here.agent.learn, (None, None, 0, 0, 0)))
+    targets = [jnp.full(len(told), item, jnp.int32) for item in (0, 77, DATA.num_items - 1)]
+    runs = [learn(here.params, KEY, public, weights, UserPrivate(item, item[:, None])) for item in targets]
+    assert not differing_leaves(runs[0], runs[1]) and not differing_leaves(runs[0], runs[2])
+    for before, after in zip(weights, runs[0], strict=True):
+        moved = np.abs(np.asarray(after) - before).reshape(len(told), -1).max(1)
+        assert (moved[told] > 1e-4).all()
+    leaky = make_agent(here.spec._replace(leak_target_pool=True))
+    learn = quick_jit(jax.vmap(leaky.learn, (None, None, 0, 0, 0)))
+    one, other = (learn(here.params, KEY, public, weights, UserPrivate(item, item[:, None])) for item in targets[:2])
+    assert ".user" in differing_leaves(one, other)
 
 
 def test_a_negative_pool_around_the_target_is_caught():

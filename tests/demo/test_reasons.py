@@ -49,9 +49,10 @@ def test_a_list_is_explained_item_by_item():
     confirmed = reply.question.question
     state, reply = answer(PARAMS, SPEC, state, Message("yes"))
     assert reply.kind == "recommend"
-    query = USER_VEC[USER] + np.asarray(state.offset) + TAG_VEC[ROCK] + TAG_VEC[confirmed]
+    query = USER_VEC[USER] + np.asarray(state.weights.user) + TAG_VEC[ROCK] + TAG_VEC[confirmed]
+    fall = np.asarray(state.weights.rejected[0]) @ query  # shared with the other attributes of an item
     candidates = np.flatnonzero(HAS[:, ROCK] & HAS[:, confirmed])
-    scores = ITEM_VEC[candidates] @ query
+    scores = ITEM_VEC[candidates] @ query + (HAS[:, denied] / HAS.sum(1) * fall)[candidates]
     share = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
     best = np.argsort(-scores)[:2]
     assert [reason.item for reason in reply.items] == candidates[best].tolist()

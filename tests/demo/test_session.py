@@ -69,7 +69,7 @@ def test_dont_know_costs_a_turn_and_changes_nothing_else():
     for field in ("candidates", "accepted", "rejected", "accepted_ids", "rejected_ids", "rejected_items"):
         old, new = getattr(state.public, field), getattr(after.public, field)
         np.testing.assert_array_equal(old, new, err_msg=field)
-    np.testing.assert_array_equal(state.offset, after.offset)
+    assert tree_hash(state.weights) == tree_hash(after.weights)
     assert not state.public.asked[question] and after.public.asked[question]
     assert int(after.public.asked.sum()) == int(state.public.asked.sum()) + 1
     assert int(after.public.turn) == 2 and np.asarray(after.public.history).tolist() == [1] + [0] * 14
@@ -86,7 +86,10 @@ def test_an_answer_is_remembered_and_learned_from(message, mark):
     assert int(after.public.history[1]) == mark
     left = reply.question.left_yes if mark == 1 else reply.question.left_no
     assert int(after.public.candidates.sum()) == left
-    assert not np.array_equal(state.offset, after.offset)
+    assert not np.array_equal(state.weights.user, after.weights.user)
+    # Only a no teaches something about an attribute: the refused one, which has the first slot.
+    moved = np.abs(after.weights.rejected).max(1) > 1e-3
+    assert moved.tolist() == [mark == -1] + [False] * (len(moved) - 1)
 
 
 def test_a_refused_list_leaves_the_candidates_and_a_taken_one_ends_the_talk():
