@@ -144,19 +144,19 @@ def test_another_hidden_target_with_the_same_answers_changes_nothing(honest):
 def test_what_a_session_has_learned_follows_from_what_was_said(honest):
     """Asked to learn from one public history beside any hidden target, the agent ends with the same fast weights."""
     here, log = honest
-    public, weights = (take(tree, (slice(None), 5)) for tree in (log.after.public, log.memory))
+    public, learned = (take(tree, (slice(None), 5)) for tree in (log.after.public, log.memory))
     told = (log.after.public.rejected_ids[:, 5] >= 0).any(1)
     assert told.sum() > 20
     learn = quick_jit(jax.vmap(here.agent.learn, (None, None, 0, 0, 0)))
     targets = [jnp.full(len(told), item, jnp.int32) for item in (0, 77, DATA.num_items - 1)]
-    runs = [learn(here.params, KEY, public, weights, UserPrivate(item, item[:, None])) for item in targets]
-    assert not differing_leaves(runs[0], runs[1]) and not differing_leaves(runs[0], runs[2])
-    for before, after in zip(weights, runs[0], strict=True):
-        moved = np.abs(np.asarray(after) - before).reshape(len(told), -1).max(1)
-        assert (moved[told] > 1e-4).all()
+    fresh = jax.tree.map(np.zeros_like, learned)  # what was learned before may leave nothing to learn
+    for weights in (learned, fresh):
+        runs = [learn(here.params, KEY, public, weights, UserPrivate(item, item[:, None])) for item in targets]
+        assert not differing_leaves(runs[0], runs[1]) and not differing_leaves(runs[0], runs[2])
+    assert all((np.abs(part).reshape(len(told), -1).max(1)[told] > 1e-3).all() for part in runs[0])
     leaky = make_agent(here.spec._replace(leak_target_pool=True))
     learn = quick_jit(jax.vmap(leaky.learn, (None, None, 0, 0, 0)))
-    one, other = (learn(here.params, KEY, public, weights, UserPrivate(item, item[:, None])) for item in targets[:2])
+    one, other = (learn(here.params, KEY, public, learned, UserPrivate(item, item[:, None])) for item in targets[:2])
     assert ".user" in differing_leaves(one, other)
 
 

@@ -25,7 +25,7 @@ from kgcrs.core.settings import FmConfig, ProtocolConfig
 from kgcrs.models.recommenders.fm import fm_tables
 from tests.worlds import CONFIG, configure, setting, small_data
 
-FM = FmConfig(dim=8, batch_size=32, dropout=0.0, lr=0.01)
+FM = FmConfig(dim=8, batch_size=32, dropout=0.0, optimizer="adam", lr=0.01)  # what the PyTorch twin implements
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,69 @@
+"""The Active Sampler's stage keeps the best policy it validated, the untrained one included."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+import train.stages
+from kgcrs.core.trees import tree_hash
+from tests.worlds import configure, setting, small_data
+from train.stages import active_stage
+
+
+@pytest.fixture(autouse=True)
+def one_update_per_call(monkeypatch):
+    monkeypatch.setattr(train.stages, "SAMPLER_CHUNK", 1)
+
+
+def config_of(lr):
+    return configure(
+        active={"num_updates": 4, "batch_size": 8, "episode_length": 2, "lr": lr}, dqn={"select_sessions": 16}
+    )
+
+
+@lru_cache
+def run(lr):
+    """(first state, states after each call, metrics of each call)"""
+    config = config_of(lr)
+    here = setting(small_data(), config)
+    stage = active_stage(config, here.params, here.world.learn, here.world.select, here.spec)
+    assert stage.total == 4 and stage.unit == "updates"
+    state = first = stage.init()
+    states, metrics = [], []
+    for done in range(4):
+        assert stage.position(state) == done and not stage.finished(state)
+        state, numbers = stage.advance(state)
+        states.append(state)
+        metrics.append({name: float(value) for name, value in numbers.items()})
+    return first, states, metrics
+
+
+def test_the_best_of_the_validated_policies_is_kept():
+    first, states, metrics = run(0.3)
+    policies = [first.active.policy, *(state.active.policy for state in states)]
+    assert len({tree_hash(policy) for policy in policies}) == 5  # training itself goes on from the newest
+    scores = [row["valid_score"] for row in metrics]
+    best = np.maximum.accumulate([row["best"] for row in metrics])
+    np.testing.assert_array_equal([row["best"] for row in metrics], best)
+    assert len(set(scores)) > 1
+    untrained = run(0.0)[2][0]["valid_score"]
+    for done, state in enumerate(states, 1):
+        seen = [untrained, *scores[:done]]
+        assert float(state.best_score) == pytest.approx(max(seen))
+        assert tree_hash(state.best) == tree_hash(policies[int(np.argmax(seen))])  # of equals the earliest
+
+
+def test_a_harmful_training_leaves_the_untrained_policy():
+    """Steps of this size turn the prior's weight round at once."""
+    first, states, metrics = run(30.0)
+    untrained = run(0.0)[2][0]["valid_score"]
+    assert all(row["valid_score"] < untrained for row in metrics)
+    assert tree_hash(states[-1].best) == tree_hash(first.best) != tree_hash(states[-1].active.policy)
+    assert float(states[-1].best_score) == pytest.approx(untrained)
+
+
+def test_without_a_step_every_validation_plays_the_same():
+    first, states, metrics = run(0.0)
+    assert len({row["valid_score"] for row in metrics}) == 1
+    assert tree_hash(states[-1].best) == tree_hash(first.best) == tree_hash(states[-1].active.policy)
