@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -288,7 +289,7 @@ def test_an_item_moves_with_the_mean_of_its_attributes(layout, demote, monkeypat
         assert got.shape == (DATA.num_items,) and got.dtype == jnp.float32
         moved = np.asarray([[OWNS[i, p] / OWNS[i].sum() for p in named] for i in range(DATA.num_items)])
         assert ((np.asarray(got) != 0) <= moved.any(1)).all()  # items without a refused attribute: exactly zero
-        run = lambda w, r: score_shift(w, r, query, cat, demote)  # noqa: E731
+        run = partial(score_shift, query=query, catalogue=cat, demote=demote)
         np.testing.assert_allclose(jax.jit(run)(weights, rejected), got, atol=1e-4)
         pair = jax.tree.map(lambda x: jnp.stack([x, x]), (weights, rejected))
         np.testing.assert_allclose(jax.vmap(run)(*pair), [got, got], atol=1e-4)
@@ -332,9 +333,7 @@ def test_a_refused_attribute_pushes_its_items_below_the_others():
     for refused in (5, 0, 9):
         public = refused_session(refused)
         no_items = jnp.zeros(1, bool)
-        given = Feedback(
-            nobody, no_items, nobody, no_items, public.accepted, public.accepted_ids, public.rejected_ids
-        )
+        given = Feedback(nobody, no_items, nobody, no_items, public.accepted, public.accepted_ids, public.rejected_ids)
         learned = update_weights(nothing, public.user, given, params.tables, HERE.params.update, 4)
         np.testing.assert_array_equal(learned.user, 0.0)
         before, after = believed(public, nothing).scores, believed(public, learned).scores
