@@ -69,7 +69,8 @@ def test_rules_play_the_same_in_blocks_of_1_7_and_256(rules):
 @pytest.mark.slow
 def test_kgensam_plays_the_same_in_blocks_of_1_7_and_256(full):
     log = blocks_agree(full, optimised=True)
-    assert 0 < log.success.mean() < 1 and {1, 2} <= set(log.action.ravel().tolist())
+    # Not all alike: wins after many different numbers of actions, of both kinds.
+    assert len(set(log.success_action.tolist())) > 3 and {1, 2} <= set(log.action.ravel().tolist())
 
 
 def test_a_session_does_not_depend_on_its_neighbours(rules):
