@@ -97,7 +97,7 @@ def curve_line(curve: Curve) -> str:
     first, last = curve.valid[0], curve.valid[-1]
     return (
         f"validation SR@15 over {curve.sessions[-1]:,} sessions: {first:.2f} {sparkline(curve.valid)} {last:.2f}, "
-        f"best {curve.valid.max():.2f} (best rule: {curve.rule}, {curve.rule_rate:.2f})"
+        f"best {curve.valid.max():.2f} (best rule without updates: {curve.rule}, {curve.rule_rate:.2f})"
     )
 
 
@@ -126,7 +126,11 @@ def draw_curve(curve: Curve, file: Path) -> bool:
         marker="o" if few else None, markersize=3.5,
     )  # fmt: skip
     axes.axhline(
-        curve.rule_rate, color="#D55E00", linewidth=1.5, linestyle=(0, (5, 3)), label=f"best rule: {curve.rule}"
+        curve.rule_rate,
+        color="#D55E00",
+        linewidth=1.5,
+        linestyle=(0, (5, 3)),
+        label=f"best rule without session updates: {curve.rule}",
     )
     axes.set_title("The policy learns when to ask and when to recommend", loc="left", fontweight="bold", fontsize=11)
     axes.set(xlabel="simulated sessions", ylabel="SR@15, share of sessions won", xlim=(0, None))

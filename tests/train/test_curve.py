@@ -15,7 +15,7 @@ CURVE = Curve(np.array([0, 64, 128]), np.array([0.2, 0.45, 0.7]), np.array([np.n
 
 
 def test_the_line_of_text_names_both_ends_the_best_and_the_rule():
-    wanted = "validation SR@15 over 128 sessions: 0.20 ▁▅█ 0.70, best 0.70 (best rule: ask 4, 0.55)"
+    wanted = "validation SR@15 over 128 sessions: 0.20 ▁▅█ 0.70, best 0.70 (best rule without updates: ask 4, 0.55)"
     assert curve_line(CURVE) == wanted
 
 
