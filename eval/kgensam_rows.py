@@ -75,7 +75,7 @@ def _rules() -> list[RowPlan]:
             note="updates on refused lists",
         ),
         *(rule(f"Ask {m}, then recommend", decide=ask(m)) for m in (2, 4, 6, 8)),
-        rule("Ask 6 (weighted entropy)", ask="weighted_entropy", decide=ask(6)),
+        *(rule(f"Ask {m} (weighted entropy)", ask="weighted_entropy", decide=ask(m)) for m in (6, 8)),
         rule("Ask 6 (random questions)", ask="random", decide=ask(6)),
         rule("Ask while", decide=heuristics.ask_while, note="asks while candidates > 10 x remaining actions"),
         rule("Ask while (weighted entropy)", ask="weighted_entropy", decide=heuristics.ask_while),

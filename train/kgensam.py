@@ -27,7 +27,7 @@ def with_config_file(argv: Sequence[str]) -> list[str]:
     """The arguments, with the settings of the generated world in front when they name neither a file nor other data."""
     named = [
         after if word == "--dataset" else word.removeprefix("--dataset=")
-        for word, after in zip(argv, [*argv[1:], ""], strict=True)
+        for word, after in zip(argv, [*argv, ""][1:], strict=True)
         if word.split("=")[0] == "--dataset"
     ]
     has_file = any(word.split("=")[0] == "--config" for word in argv)

@@ -31,7 +31,7 @@ from kgcrs.data.schema import CrsData
 from kgcrs.models.recommenders.fm import FmTables
 from train.loop import Stage, run_stage, stored_steps
 from train.run_kgensam import learning_sessions
-from train.stages import active_stage, best_tables, fm_stage, negative_stage
+from train.stages import active_stage, best_tables, fm_stage, negative_stage, validation_sessions
 from train.sweep import SweepConfig, parse_grid
 from train.sweep_report import Sweep, write_sweep
 from train.sweep_stages import (
@@ -43,7 +43,6 @@ from train.sweep_stages import (
     hyper_fields,
     lane_results,
     make_trainer,
-    spread,
 )
 
 UPSTREAM = {"fm": (), "negative": ("fm",), "active": ("fm", "negative"), "dqn": ("fm", "negative", "active")}
@@ -124,7 +123,7 @@ def stage_data(config: SweepConfig, data: CrsData, world: World, parts: Upstream
     params: AgentParams = agent_params(world, parts.tables, config, negative=parts.negative, active=parts.active)
     if config.stage == "active":
         return ActiveData(params, learning_sessions(config.active.rl_split, world, data))
-    select = spread(world.select, config.dqn.select_sessions)
+    select = validation_sessions(world.select, config.dqn.select_sessions)
     return DqnData(params, learning_sessions(config.dqn.rl_split, world, data), select)
 
 

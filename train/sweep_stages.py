@@ -153,12 +153,6 @@ def dqn_trainer(spec: AgentSpec) -> Trainer:
     )
 
 
-def spread(sessions: Sessions, num: int) -> Sessions:
-    """`num` sessions spread evenly over all (they lie in user order), or all for 0, as in `dqn_stage`."""
-    stride = max(1, sessions.user.shape[0] // num) if num else 1
-    return jax.tree.map(lambda x: x[::stride][: num or None], sessions)
-
-
 def default_hyper(stage: str, config: KgensamConfig) -> Any:
     """The stage's `Hyper` with the numbers of `config`: what stays when a field is not swept."""
     if stage == "fm":

@@ -18,7 +18,7 @@ from kgcrs.core.settings import KgensamConfig
 from tests.worlds import CONFIG, configure, differing_leaves, quick_jit, setting, small_data
 from train import loop, run_sweep
 from train.run_kgensam import train_run
-from train.stages import fm_stage
+from train.stages import fm_stage, validation_sessions
 from train.sweep import SweepConfig, load_sweep, main, parse_grid, run_flag, toml_text
 from train.sweep_report import Sweep, json_text, markdown, point_interval, ranking, table_rows
 from train.sweep_stages import (
@@ -30,7 +30,6 @@ from train.sweep_stages import (
     hyper_fields,
     lane_results,
     make_trainer,
-    spread,
 )
 
 KNOWN = hyper_fields("fm", default_hyper("fm", KgensamConfig()))
@@ -134,7 +133,7 @@ def shared(stage, config=SHORT):
         "fm": world.fm_data,
         "negative": SamplerData(params.tables, build_negative_data(small_data(), world)),
         "active": ActiveData(params, world.learn),
-        "dqn": DqnData(params, world.learn, spread(world.select, 16)),
+        "dqn": DqnData(params, world.learn, validation_sessions(world.select, 16)),
     }[stage]
     return make_trainer(stage, config, here.spec, 16), data
 
