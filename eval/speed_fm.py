@@ -19,16 +19,8 @@ import numpy as np
 from jax import Array
 
 from eval.speed_timing import Finding, measure, milliseconds, times, triad_bandwidth
-from kgcrs.algorithms.fit_fm import (
-    FmData,
-    FmTuple,
-    draw_tuple,
-    fit_epoch,
-    fm_hyper,
-    init_state,
-    make_optimizer,
-    tuple_loss,
-)
+from kgcrs.algorithms.fit_fm import fit_epoch, fm_hyper, init_state, make_optimizer, tuple_loss
+from kgcrs.algorithms.fm_tuples import FmData, FmTuple, draw_tuple
 from kgcrs.algorithms.sweep import count_numbers
 from kgcrs.core.settings import FmConfig
 from kgcrs.models.recommenders.fm import fm_tables
@@ -55,12 +47,12 @@ class StepCosts(NamedTuple):
 
 def draw_batches(key: Array, data: FmData, config: FmConfig, num_steps: int) -> Drawn:
     """`num_steps` batches of training tuples."""
-    hyper, size = fm_hyper(config), min(config.batch_size, data.train_user.shape[0])
+    size = min(config.batch_size, data.train_user.shape[0])
 
     def one(step: Array) -> FmTuple:
         pair_key, draw_key = jax.random.split(jax.random.fold_in(key, step))
         index = jax.random.randint(pair_key, (size,), 0, data.train_user.shape[0])
-        draw = lambda k, u, i: draw_tuple(k, u, i, data, hyper)  # noqa: E731
+        draw = lambda k, u, i: draw_tuple(k, u, i, data, config.popular_negatives)  # noqa: E731
         return jax.vmap(draw)(jax.random.split(draw_key, size), data.train_user[index], data.train_item[index])
 
     return Drawn(

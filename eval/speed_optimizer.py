@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from eval.speed_timing import Finding, measure
-from kgcrs.algorithms.fit_fm import FmData, fit_chunk, fit_epoch, fm_hyper, init_state
+from kgcrs.algorithms.fit_fm import fit_chunk, fit_epoch, fm_hyper, init_state
+from kgcrs.algorithms.fm_tuples import FmData
 from kgcrs.algorithms.sweep import Trainer, count_numbers, grid, sweep, train, with_seeds
 from kgcrs.core.settings import FmConfig
 

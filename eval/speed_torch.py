@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kgcrs.algorithms.fit_fm import FmTuple
+from kgcrs.algorithms.fm_tuples import FmTuple
 from kgcrs.core.settings import FmConfig
 from kgcrs.graph.segment import SparseGraph
 from kgcrs.models.recommenders.fm import FmFields

@@ -12,7 +12,8 @@ from jax import Array
 from kgcrs.algorithms import active_sampling, dqn, fit_fm, negative_sampling
 from kgcrs.algorithms.agent import AgentSpec, make_agent
 from kgcrs.algorithms.beliefs import AgentParams
-from kgcrs.algorithms.fit_fm import FmData, FmState
+from kgcrs.algorithms.fit_fm import FmState
+from kgcrs.algorithms.fm_tuples import FmData
 from kgcrs.algorithms.heuristics import ask_first
 from kgcrs.algorithms.negative_sampling import NegativeData
 from kgcrs.core.keys import stream

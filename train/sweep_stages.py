@@ -18,7 +18,7 @@ from jax import Array
 from kgcrs.algorithms import active_sampling, dqn, fit_fm, negative_sampling
 from kgcrs.algorithms.agent import AgentSpec
 from kgcrs.algorithms.beliefs import AgentParams
-from kgcrs.algorithms.fit_fm import FmData
+from kgcrs.algorithms.fm_tuples import FmData
 from kgcrs.algorithms.negative_sampling import NegativeData
 from kgcrs.algorithms.sweep import Trainer, count_numbers, hyper_names
 from kgcrs.core.keys import stream

@@ -1,11 +1,7 @@
 """Fits the recommender offline (KGenSam 5.1.3 stage 1; spec section 5).
 
-A training tuple is (user, positive item, revealed attributes P, two negatives): a training interaction, a random
-prefix of the item's attributes in random order (the CPR family orders them by entropy), one negative the user has
-not interacted with, and one that moreover satisfies P. Beside it, one attribute pair (p+ from the unrevealed
-attributes of the item, p- from those it lacks) trains the attribute table alone.
-
-Everything is drawn on the device; an epoch is one scan. `fit` is pure: a sweep maps it over `FmHyper`.
+Every step draws a batch of tuples (`fm_tuples`) and takes one step on their item and attribute losses; the attribute
+pair trains the attribute table alone. An epoch is one scan. `fit_chunk` is pure: a sweep maps it over `FmHyper`.
 """
 
 from __future__ import annotations
@@ -17,18 +13,14 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from kgcrs.algorithms.fm_tuples import FmData, FmTuple, draw_satisfying_item, draw_tuple
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import FmConfig
 from kgcrs.core.trees import masked_mean
-from kgcrs.graph.catalogue import Catalogue, is_train_item
 from kgcrs.losses.bpr import bpr_attribute_loss, bpr_item_loss
 from kgcrs.metrics.ranking import auc_one_positive
-from kgcrs.models.recommenders.fm import FmFields, FmParams, FmTables, fm_tables, init_fm
+from kgcrs.models.recommenders.fm import FmParams, FmTables, fm_tables, init_fm
 
-PREFIX = 8
-"""Most attributes revealed in one training tuple."""
-TRIES = 16
-"""Draws from the list of an attribute until one satisfies all revealed attributes."""
 NUM_EVAL_NEGATIVES = 300
 """Negatives per validation tuple (spec section 5)."""
 
@@ -44,23 +36,12 @@ class FmHyper(NamedTuple):
     own_dropout: float | Array = 0.0
 
 
-class FmData(NamedTuple):
-    """What fitting reads: pairs int32 [N] of train and valid, the catalogue, and the composing averages."""
-
-    train_user: Array
-    train_item: Array
-    valid_user: Array
-    valid_item: Array
-    catalogue: Catalogue
-    fields: FmFields
-
-
 class FmState(NamedTuple):
     """Whole state of a fit; saving it makes a resumed fit the same fit.
 
     params, best_params: FmParams. opt_state: optax state. epoch: int32 []. Epochs done.
     best_auc: float32 []. Validation item AUC of best_params. best_epoch: int32 []. bad: int32 []. Validations since.
-    key: random key of the fit; the draws of step s use fold_in(key, s).
+    key: random key of the fit; step s of epoch e draws from fold_in(fold_in(key, e), s).
     """
 
     params: FmParams
@@ -71,18 +52,6 @@ class FmState(NamedTuple):
     best_epoch: Array
     bad: Array
     key: Array
-
-
-class FmTuple(NamedTuple):
-    """One training tuple. revealed: int32 [PREFIX], padded with -1. attr_pos/attr_neg may be -1 (no such pair)."""
-
-    user: Array
-    item: Array
-    revealed: Array
-    negative: Array
-    negative_revealed: Array
-    attr_pos: Array
-    attr_neg: Array
 
 
 def fm_hyper(config: FmConfig) -> FmHyper:
@@ -98,69 +67,6 @@ def make_optimizer(config: FmConfig) -> optax.GradientTransformation:
     if config.optimizer == "adagrad":
         return optax.scale_by_rss()
     return optax.identity()
-
-
-def draw_satisfying_item(
-    key: Array, user: Array, revealed: Array, catalogue: Catalogue, positive: Array | int = -1
-) -> Array:
-    """Uniform item that has all revealed attributes and is not a training item of the user.
-
-    Rejection sampling from the list of the rarest revealed attribute; after TRIES failures, the draw that satisfies
-    most of them.
-
-    Args:
-      user: int32 []. revealed: int32 [PREFIX], padded with -1, at least one real.
-
-    Returns:
-      int32 [].
-    """
-    sizes = catalogue.attr_indptr[revealed + 1] - catalogue.attr_indptr[revealed]
-    rarest = revealed[jnp.argmin(jnp.where(revealed >= 0, sizes, jnp.iinfo(jnp.int32).max))]
-    start, size = (
-        catalogue.attr_indptr[rarest],
-        catalogue.attr_indptr[rarest + 1] - catalogue.attr_indptr[rarest],
-    )
-    draws = catalogue.attr_items[start + jax.random.randint(key, (TRIES,), 0, jnp.maximum(size, 1))]
-    has = catalogue.attr_item[revealed[:, None], draws[None, :]] | (revealed < 0)[:, None]
-    score = has.sum(0) - PREFIX * (is_train_item(catalogue, user, draws) | (draws == positive))
-    return draws[jnp.argmax(score)]
-
-
-def draw_unseen_item(key: Array, user: Array, catalogue: Catalogue, popular: Array | float, train_item: Array) -> Array:
-    """Uniform item outside the user's training items (four redraws); with probability `popular` from train pairs."""
-    uniform_key, popular_key, coin_key = jax.random.split(key, 3)
-    uniform = jax.random.randint(uniform_key, (4,), 0, catalogue.num_items)
-    seen_items = train_item[jax.random.randint(popular_key, (4,), 0, train_item.shape[0])]
-    draws = jnp.where(jax.random.uniform(coin_key) < popular, seen_items, uniform)
-    return draws[jnp.argmin(is_train_item(catalogue, user, draws))]
-
-
-def draw_tuple(key: Array, user: Array, item: Array, data: FmData, hyper: FmHyper) -> FmTuple:
-    """Completes one training interaction (int32 [], int32 []) to an `FmTuple`."""
-    cat = data.catalogue
-    order_key, size_key, unseen_key, sat_key, pos_key, neg_key = jax.random.split(key, 6)
-    attrs, count = cat.item_attrs[item], cat.item_attr_count[item]
-    width = attrs.shape[0]
-    order = jnp.argsort(jnp.where(attrs >= 0, jax.random.uniform(order_key, (width,)), 2.0))
-    shuffled = attrs[order]
-    if width < PREFIX:
-        shuffled = jnp.pad(shuffled, (0, PREFIX - width), constant_values=-1)
-    size = jax.random.randint(size_key, (), 1, jnp.clip(count, 1, PREFIX) + 1)
-    revealed = jnp.where(jnp.arange(PREFIX) < size, shuffled[:PREFIX], -1)
-    hidden = count - size
-    attr_pos = jnp.where(hidden > 0, shuffled[size + jax.random.randint(pos_key, (), 0, jnp.maximum(hidden, 1))], -1)
-    neg_draws = jax.random.randint(neg_key, (8,), 0, cat.num_attributes)
-    has = cat.attr_item[neg_draws, item]
-    attr_neg = jnp.where(has.all(), -1, neg_draws[jnp.argmin(has)])
-    return FmTuple(
-        user,
-        item,
-        revealed,
-        draw_unseen_item(unseen_key, user, cat, hyper.popular_negatives, data.train_item),
-        draw_satisfying_item(sat_key, user, revealed, cat, item),
-        attr_pos,
-        jnp.where(attr_pos >= 0, attr_neg, -1),
-    )
 
 
 def tuple_loss(tables: FmTables, example: FmTuple, key: Array, hyper: FmHyper, own: Array | None = None) -> Array:
@@ -220,7 +126,7 @@ def fit_epoch(hyper: FmHyper, state: FmState, data: FmData, *, config: FmConfig)
         params, opt_state = carry
         pair_key, draw_key, drop_key = jax.random.split(jax.random.fold_in(epoch_key, step), 3)
         index = jax.random.randint(pair_key, (batch_size,), 0, num_pairs)
-        draw = lambda k, u, i: draw_tuple(k, u, i, data, hyper)  # noqa: E731
+        draw = lambda k, u, i: draw_tuple(k, u, i, data, hyper.popular_negatives)  # noqa: E731
         keys = jax.random.split(draw_key, batch_size)
         batch = jax.vmap(draw)(keys, data.train_user[index], data.train_item[index])
         loss, grads = jax.value_and_grad(loss_fn)(params, batch, jax.random.split(drop_key, batch_size))
@@ -239,12 +145,11 @@ def validation_auc(key: Array, tables: FmTables, data: FmData, num_tuples: int =
     attribute of the item against all attributes it lacks.
     """
     cat = data.catalogue
-    hyper = FmHyper(0.0, 0.0, 0.0, 0.0, 0.0)
 
     def one(k: Array) -> tuple[Array, Array, Array, Array]:
         index_key, draw_key, neg_key = jax.random.split(k, 3)
         index = jax.random.randint(index_key, (), 0, data.valid_user.shape[0])
-        example = draw_tuple(draw_key, data.valid_user[index], data.valid_item[index], data, hyper)
+        example = draw_tuple(draw_key, data.valid_user[index], data.valid_item[index], data, 0.0)
         query = tables.user[example.user] + jnp.where(
             (example.revealed >= 0)[:, None], tables.attribute[example.revealed], 0.0
         ).sum(0)

@@ -15,7 +15,7 @@ from jax import Array
 
 from kgcrs.algorithms.agent import AgentSpec
 from kgcrs.algorithms.beliefs import CONTEXT_DIM, AgentParams
-from kgcrs.algorithms.fit_fm import FmData
+from kgcrs.algorithms.fm_tuples import FmData
 from kgcrs.algorithms.negative_sampling import NegativeData
 from kgcrs.algorithms.online_fm import update_hyper
 from kgcrs.core.keys import stream

@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 
 from kgcrs.algorithms import fit_fm
 from kgcrs.algorithms.fit_fm import (
-    PREFIX,
     FmHyper,
-    FmTuple,
-    draw_satisfying_item,
-    draw_tuple,
-    draw_unseen_item,
     fit_chunk,
     fit_epoch,
     fm_hyper,
@@ -23,6 +18,14 @@ from kgcrs.algorithms.fit_fm import (
     make_optimizer,
     tuple_loss,
     validation_auc,
+)
+from kgcrs.algorithms.fm_tuples import (
+    PREFIX,
+    FmTuple,
+    at_places,
+    draw_satisfying_item,
+    draw_tuple,
+    draw_unseen_item,
 )
 from kgcrs.algorithms.kgensam import build_world
 from kgcrs.core.settings import FmConfig, KgensamConfig
@@ -40,7 +43,7 @@ DATA = build_world(WORLD, KgensamConfig()).fm_data
 HAS = WORLD.item_attr_dense()
 SEEN = np.zeros((40, 150), bool)
 SEEN[tuple(WORLD.pairs("train").T)] = True
-draw = quick_jit(lambda k, u, i, h: draw_tuple(k, u, i, DATA, h))
+draw = quick_jit(lambda k, u, i, h: draw_tuple(k, u, i, DATA, h.popular_negatives))
 epoch = quick_jit(fit_epoch, static_argnames="config")
 validate = quick_jit(validation_auc, static_argnames="num_tuples")
 
@@ -79,7 +82,7 @@ def test_a_tuple_keeps_its_promises(seed, row):
 def test_second_negatives_satisfy_the_conversation_when_they_can():
     rows = np.resize(np.arange(DATA.train_user.shape[0]), 1500)
     keys = jax.random.split(jax.random.key(4), 1500)
-    lanes = jax.jit(jax.vmap(lambda k, u, i: draw_tuple(k, u, i, DATA, PLAIN)))
+    lanes = jax.jit(jax.vmap(lambda k, u, i: draw_tuple(k, u, i, DATA, 0.0)))
     batch = jax.tree.map(np.asarray, lanes(keys, DATA.train_user[rows], DATA.train_item[rows]))
     results = []
     for n, row in enumerate(rows):
@@ -92,6 +95,18 @@ def test_second_negatives_satisfy_the_conversation_when_they_can():
     assert satisfied[possible & (sizes == 1)].all()
     # Rejection sampling: 16 tries from the rarest attribute's items may miss the last satisfying ones.
     assert satisfied[possible].mean() > 0.9
+
+
+@given(
+    order=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75]), min_size=1, max_size=9),
+    real=st.integers(1, 9),
+)
+def test_places_of_a_shuffle_are_those_of_a_stable_sort(order, real):
+    width, count = len(order), min(real, len(order))
+    attrs = np.where(np.arange(width) < count, np.arange(width) + 10, -1)
+    want = attrs[np.argsort(np.where(attrs >= 0, order, 2.0), kind="stable")][:count]
+    got = at_places(jnp.array(order), jnp.array(attrs), jnp.arange(width + 3))
+    np.testing.assert_array_equal(got[:count], want)
 
 
 def test_satisfying_items_are_drawn_uniformly_and_never_from_the_history():
@@ -121,7 +136,7 @@ def test_unseen_items_come_from_the_asked_source():
 def test_draws_agree_eager_jitted_and_vmapped():
     keys = jax.random.split(jax.random.key(3), 4)
     users, items = DATA.train_user[:4], DATA.train_item[:4]
-    eager = [draw_tuple(k, u, i, DATA, PLAIN) for k, u, i in zip(keys, users, items, strict=True)]
+    eager = [draw_tuple(k, u, i, DATA, 0.0) for k, u, i in zip(keys, users, items, strict=True)]
     lanes = jax.vmap(lambda k, u, i: draw(k, u, i, PLAIN))(keys, users, items)
     for n, one in enumerate(eager):
         for a, b, c in zip(one, draw(keys[n], users[n], items[n], PLAIN), lanes, strict=True):
