@@ -5,7 +5,7 @@
     python -m eval.results --out docs/results DIR [DIR ...]   # tables and plots over seeds and settings
 
 Rows with a learned policy train it first, with the run's own recommender, samplers and budget (`DIR/study`). Each
-row's sessions are kept in `DIR/eval/<row>.npz`; a row that is there is not played again.
+row's sessions are kept in `DIR/eval/<row>.npz`; a row that is there, with as many sessions, is not played again.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ def agent_name(config: KgensamConfig) -> str:
 def evaluate_rows(flags: EvalConfig) -> None:
     """Plays (and where needed trains) the chosen rows, then writes the run's own report."""
     import jax
+    import numpy as np
 
     from eval.kgensam_rows import RowPlan, choose_rows, row_config
-    from eval.results import write_results
+    from eval.results import read_log, write_results
     from kgcrs.algorithms.agent import AgentSpec
     from kgcrs.algorithms.beliefs import AgentParams
     from kgcrs.algorithms.kgensam import agent_params, agent_spec, build_world
@@ -99,7 +100,8 @@ def evaluate_rows(flags: EvalConfig) -> None:
     key = test_key(config)
     for row in rows:
         file = row_file(run_dir, row.name)
-        if file.is_file() and not flags.again:
+        sessions = first_sessions(trained.world.test, flags.sessions)
+        if file.is_file() and not flags.again and np.shape(read_log(file).user) == np.shape(sessions.user):
             continue
         print(f"{row.name}: {row.kind}", flush=True)
         changed = row_config(row, config)
@@ -119,6 +121,7 @@ def evaluate_rows(flags: EvalConfig) -> None:
             params = agent_params(world, tables, config)
         if row.is_trained:
             params = params._replace(dqn=policy_of(row, changed, spec, params))
+        # Leak rows have a world of their own; its test sessions are the same.
         log_rows = play(params, key, first_sessions(world.test, flags.sessions), spec=spec)
         save_log(file, jax.block_until_ready(log_rows))
     write_results([run_dir], run_dir / "eval", name="report")

@@ -9,28 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eval.rows import COMPARABLE, Estimate, Published, Row, bound_verdict
-
-
-def markdown_report(rows: Sequence[Row], *, title: str = "Results") -> str:
-    """Renders rows as Markdown, one section per setting in order of appearance.
-
-    Args:
-      rows: table rows; missing metrics are printed as a dash.
-      title: heading of the page.
-
-    Returns:
-      Markdown text ending in a newline.
-    """
-    lines = [f"# {title}", "", *legend()]
-    for setting in dict.fromkeys(row["setting"] for row in rows):
-        lines += ["", f"## {setting}", "", *tables([row for row in rows if row["setting"] == setting])]
-    return "\n".join(lines) + "\n"
 
 
 def tables(rows: Sequence[Row]) -> list[str]:
@@ -56,31 +39,6 @@ def json_report(rows: Sequence[Row]) -> str:
       Indented JSON text ending in a newline.
     """
     return json.dumps(_strict(list(rows)), indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def write_report(
-    rows: Sequence[Row], folder: str | Path, *, name: str = "results", title: str = "Results"
-) -> list[Path]:
-    """Writes `<name>.md` and `<name>.json`.
-
-    Args:
-      rows: table rows.
-      folder: where to write; created when missing.
-      name: file name without its ending.
-      title: heading of the Markdown page.
-
-    Returns:
-      The two paths.
-    """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    pages = {
-        target / f"{name}.md": markdown_report(rows, title=title),
-        target / f"{name}.json": json_report(rows),
-    }
-    for path, text in pages.items():
-        path.write_text(text, encoding="utf-8")
-    return list(pages)
 
 
 _HEADER = (

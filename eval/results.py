@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from eval.paper_numbers import PAPER
 from eval.plots import curves_from_rows, plot_candidates, plot_recommend_ratio, plot_success_curves
 from eval.report import json_report, legend, tables
 from eval.rows import Row, make_row
-from kgcrs.algorithms.trained_agent import read_config
+from kgcrs.algorithms.trained_agent import NOT_TRAINING, read_config
+from kgcrs.core.config import config_hash, config_to_dict
 from kgcrs.core.errors import KgcrsError, run_main
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.metrics.compare import paired_difference
@@ -37,6 +39,7 @@ FIGURE_4 = (
     "Oracle-greedy questions, ask 6",
 )
 FIGURE_5 = ("KGenSam", "w/o AS", "w/o NS", "w/o both")
+_NAMES = (*NOT_TRAINING, "seed")
 REWARD_ROWS = {
     "KGenSam": "R_CPR",
     "KGenSam, reward ask_more": "R_ask_more",
@@ -47,7 +50,11 @@ REWARD_ROWS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs that differ only in their seed. label: printed. runs: folders. configs: their settings, same order."""
+    """Runs that differ only in their seed.
+
+    label: printed, with what tells it from a setting that would be printed alike. runs: folders. configs: their
+    settings, same order.
+    """
 
     label: str
     runs: tuple[Path, ...]
@@ -63,14 +70,18 @@ def setting_label(config: KgensamConfig) -> str:
         flags.append(config.protocol.question)
     if config.fm.fit_on != "train":
         flags.append("recommender fitted on train+valid")
+    flags += [f"LEAK {name}: not a result" for name in config.ablation.leaks()]
     return f"{config.dataset} / {', '.join(flags) or 'accept-only'}"
 
 
 def group_runs(runs: Sequence[Path]) -> list[Setting]:
     """Settings in the order in which they first appear.
 
+    Runs belong together when all settings that training depends on are equal, but for the seed. Where two settings
+    would be printed alike, what differs is added to the second one's label.
+
     Raises:
-      KgcrsError: no runs, or a run without an evaluation.
+      KgcrsError: no runs, a run without an evaluation, or two runs of one setting with the same seed.
     """
     if not runs:
         raise KgcrsError("No run folders given: python -m eval.results --out docs/results RUN [RUN ...].")
@@ -79,12 +90,34 @@ def group_runs(runs: Sequence[Path]) -> list[Setting]:
         config = read_config(run)
         if not (run / "eval").is_dir():
             raise KgcrsError(f"The run '{run}' is not evaluated yet: python -m eval.kgensam --run {run}.")
-        grouped.setdefault(setting_label(config), []).append((config.seed, run, config))
-    settings = []
-    for label, members in grouped.items():
+        members = grouped.setdefault(config_hash(config, skip=(*NOT_TRAINING, "seed")), [])
+        twin = next((other for seed, other, _ in members if seed == config.seed), None)
+        if twin is not None:
+            raise KgcrsError(f"The runs '{twin}' and '{run}' have the same settings and seed {config.seed}: give one.")
+        members.append((config.seed, run, config))
+    settings: list[Setting] = []
+    for members in grouped.values():
         members.sort(key=lambda member: member[0])
+        label = setting_label(members[0][2])
+        alike = [other for other in settings if other.label.split(" (")[0] == label]
+        if alike:
+            label = f"{label} ({', '.join(_what_differs(members[0][2], alike[0].configs[0]))})"
         settings.append(Setting(label, tuple(m[1] for m in members), tuple(m[2] for m in members)))
     return settings
+
+
+def _what_differs(config: KgensamConfig, other: KgensamConfig) -> list[str]:
+    """The settings of `config` that differ from those of `other`, as "fm.lr 0.5"."""
+    mine, theirs = (dict(_flat(config_to_dict(one))) for one in (config, other))
+    return [f"{name} {value}" for name, value in mine.items() if name not in _NAMES and theirs[name] != value]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def read_log(file: Path) -> SessionLog:
@@ -96,7 +129,7 @@ def read_log(file: Path) -> SessionLog:
     try:
         with np.load(file, allow_pickle=False) as stored:
             return SessionLog(**{name: stored[name] for name in SessionLog._fields})
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise KgcrsError(
             f"'{file}' does not read as a session log ({error}): delete it and evaluate the run again."
         ) from None
@@ -133,6 +166,11 @@ def difference_lines(logs: dict[str, tuple[RowPlan, list[int], list[SessionLog]]
         shared = [seed for seed in own_seeds if seed in seeds]
         if name == "KGenSam" or plan.kind in ("leak study", "other protocol") or not shared:
             continue
+        if not all(_same_sessions(own[own_seeds.index(seed)], others[seeds.index(seed)]) for seed in shared):
+            raise KgcrsError(
+                f"The rows 'KGenSam' and '{name}' were played on different sessions (another --sessions, or the data "
+                "have changed): play them again with python -m eval.kgensam --again."
+            )
         cells = []
         for field, digits in (("success", 3), ("success_action", 2)):
             mine = np.stack([np.asarray(getattr(own[own_seeds.index(seed)], field), float) for seed in shared])
@@ -142,6 +180,10 @@ def difference_lines(logs: dict[str, tuple[RowPlan, list[int], list[SessionLog]]
             cells.append(f"{mean} [{low}, {high}]")
         lines.append(f"| {name} | {len(shared)} | {cells[0]} | {cells[1]} |")
     return lines
+
+
+def _same_sessions(a: SessionLog, b: SessionLog) -> bool:
+    return np.array_equal(a.user, b.user) and np.array_equal(a.item, b.item)
 
 
 def plot_setting(rows: list[Row], label: str, folder: Path, stem: str) -> list[str]:
@@ -161,11 +203,12 @@ def plot_setting(rows: list[Row], label: str, folder: Path, stem: str) -> list[s
         images.append(f"![{title}: {label}]({file.name})")
 
     chosen = {name: curves[name] for name in FIGURE_4 if name in curves}
-    draw(
-        "fig4",
-        "Success rate by turn",
-        lambda f: plot_success_curves(chosen, f, title=f"Success rate by turn, {label}"),
-    )
+    if chosen:
+        draw(
+            "fig4",
+            "Success rate by turn",
+            lambda f: plot_success_curves(chosen, f, title=f"Success rate by turn, {label}"),
+        )
     chosen = {name: curves[name] for name in FIGURE_5 if name in curves}
     if len(chosen) > 1:
         draw(
@@ -175,9 +218,20 @@ def plot_setting(rows: list[Row], label: str, folder: Path, stem: str) -> list[s
         )
     ratios = {REWARD_ROWS[str(r["row"])]: r["recommend_ratio"] for r in rows if r["row"] in REWARD_ROWS}
     if len(ratios) > 1:
-        draw("fig6", "Share of recommendations by turn", lambda f: plot_recommend_ratio(ratios, f))
-    left = {str(r["row"]): r["candidates"] for r in rows if r["row"] in FIGURE_4}
-    draw("candidates", "Candidates left by turn", lambda f: plot_candidates(left, f))
+        draw(
+            "fig6",
+            "Share of recommendations by turn",
+            lambda f: plot_recommend_ratio(ratios, f, title=f"How often the agent recommends, {label}"),
+        )
+    by_name = {str(row["row"]): row["candidates"] for row in rows}
+    # In the order of figure 4, so that a row has one colour in both.
+    left = {name: by_name[name] for name in FIGURE_4 if name in by_name}
+    if left:
+        draw(
+            "candidates",
+            "Candidates left by turn",
+            lambda f: plot_candidates(left, f, title=f"Items still possible, {label}"),
+        )
     return images
 
 
@@ -199,8 +253,11 @@ def write_results(runs: Sequence[Path], out: Path, *, name: str = "kgensam") -> 
     Returns:
       The files written, Markdown first.
     """
+    if out.exists() and not out.is_dir():
+        raise KgcrsError(f"--out {out} is a file: name a folder.")
     out.mkdir(parents=True, exist_ok=True)
     blocks, every_row = [], []
+    played: set[int] = set()
     for number, setting in enumerate(group_runs(runs)):
         logs = setting_logs(setting)
         rows = [
@@ -208,6 +265,7 @@ def write_results(runs: Sequence[Path], out: Path, *, name: str = "kgensam") -> 
             for title, (plan, seeds, found) in logs.items()
         ]
         every_row += rows
+        played |= {len(np.asarray(log.user)) for _, _, found in logs.values() for log in found}
         groups = [plan.group for plan, _, _ in logs.values()]
         matrix = [row for row, group in zip(rows, groups, strict=True) if group == "matrix"]
         lines = [f"## {setting.label}", "", *tables([row for row in rows if row not in matrix])]
@@ -218,7 +276,8 @@ def write_results(runs: Sequence[Path], out: Path, *, name: str = "kgensam") -> 
     command = f"python -m eval.results --out {out.name if out.is_absolute() else out} " + " ".join(
         run.name for run in runs
     )
-    head = f"Made by `{command}`. Every test session is played; intervals are 95 %, users (and seeds) resampled.\n"
+    sessions = " or ".join(f"{number:,}" for number in sorted(played))
+    head = f"Made by `{command}`. Sessions per row: {sessions}; intervals are 95 %, users (and seeds) resampled.\n"
     files = [out / f"{name}.md", out / f"{name}.json"]
     page = "\n".join(["# KGenSam: results", "", head, *legend(), "", "\n\n".join(blocks).rstrip(), ""])
     files[0].write_text(page, encoding="utf-8")

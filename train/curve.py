@@ -119,8 +119,9 @@ def draw_curve(curve: Curve, file: Path) -> bool:
     axes = figure.subplots()
     few = len(curve.valid) < 60
     axes.plot(
-        curve.sessions, curve.exploring, color="#B0B0B0", linewidth=1.2, label="sessions it learns from, exploring"
-    )
+        curve.sessions, curve.exploring, color="#B0B0B0", linewidth=1.2, label="sessions it learns from, exploring",
+        marker="o" if few else None, markersize=2.5,
+    )  # fmt: skip
     axes.plot(
         curve.sessions, curve.valid, color="#0072B2", linewidth=2, label="validation sessions",
         marker="o" if few else None, markersize=3.5,
@@ -138,7 +139,7 @@ def draw_curve(curve: Curve, file: Path) -> bool:
     axes.grid(color="#E6E6E6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best")
     partial_file = file.with_name(f".{file.name}.new.png")
     figure.savefig(partial_file, dpi=150)
     partial_file.replace(file)

@@ -37,9 +37,10 @@ def with_config_file(argv: Sequence[str]) -> list[str]:
 
 
 def default_run_dir(config: KgensamConfig) -> Path:
-    """runs/kgensam-<dataset>-seed<seed>, unless --run-dir says otherwise."""
+    """runs/kgensam-<dataset>[-prune]-seed<seed>, unless --run-dir says otherwise."""
     label = config.dataset.replace(":", "-").replace("/", "-")
-    return Path(config.run_dir or f"runs/kgensam-{label}-seed{config.seed}")
+    protocol = "-prune" if config.protocol.prune_on_reject else ""
+    return Path(config.run_dir or f"runs/kgensam-{label}{protocol}-seed{config.seed}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
@@ -26,7 +29,8 @@ class Stage(NamedTuple):
     name: of its checkpoint folder and metric rows. total: steps at most. unit: of a step.
     init: () -> state. advance: state -> (state, metrics), a compiled chunk of steps; metrics are scalars.
     position: state -> steps done. finished: state -> True when it may stop early.
-    cure: what to change when the loss is no number.
+    weights: state -> the parameters being trained, which must stay finite.
+    cure: what to change when the loss or a parameter is no number.
     opening: state -> metrics before the first step, logged as step 0, or None.
     """
 
@@ -37,8 +41,24 @@ class Stage(NamedTuple):
     advance: Callable[[Any], tuple[Any, dict[str, Any]]]
     position: Callable[[Any], int]
     finished: Callable[[Any], bool]
+    weights: Callable[[Any], Any]
     cure: str
     opening: Callable[[Any], dict[str, Any]] | None = None
+
+
+@jax.jit
+def _all_finite(tree: Any) -> Array:
+    """Whether every number of a tree is finite; bool []. One small result, so that the tree stays on its device."""
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+
+
+def whole_chunks(limit: int, chunk: int) -> int:
+    """The steps of a budget that is spent in whole chunks: never more than `limit`.
+
+    >>> whole_chunks(12, 5)
+    10
+    """
+    return chunk * (limit // chunk)
 
 
 def stored_steps(run_dir: Path, names: list[str], config_hash: str) -> dict[str, int]:
@@ -76,6 +96,8 @@ def run_stage(stage: Stage, run_dir: Path, log: MetricLog, config_hash: str, *, 
                 stage.position(state),
                 {name: float(np.asarray(value)) for name, value in metrics.items()},
             )
+            if not bool(_all_finite(stage.weights(state))):
+                numbers = {"a parameter": float("nan"), **numbers}
             bad = [name for name, value in numbers.items() if not np.isfinite(value)]
             if bad:
                 raise KgcrsError(

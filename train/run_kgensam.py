@@ -21,8 +21,10 @@ from kgcrs.algorithms.kgensam import (
 )
 from kgcrs.algorithms.trained_agent import NOT_TRAINING, AgentParts, load_data, save_agent, training_hash
 from kgcrs.core.keys import stream
-from kgcrs.core.runlog import MetricLog, RunFolder, result_table
+from kgcrs.core.run_folder import RunFolder
+from kgcrs.core.runlog import MetricLog, result_table
 from kgcrs.core.settings import KgensamConfig
+from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.schema import CrsData
 from kgcrs.env.rollout import Sessions
 from kgcrs.metrics.dialogue import SessionLog
@@ -117,7 +119,8 @@ def train_run(config: KgensamConfig, run_dir: Path) -> SessionLog:
     """
     data = load_data(config)
     world = build_world(data, config)
-    folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING)
+    fingerprint = data_fingerprint(data)
+    folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING, data=fingerprint)
     print(
         f"{run_dir}: {data.name}, {'resuming' if folder.is_resumed else 'new run'}, seed {config.seed}",
         flush=True,

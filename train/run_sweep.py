@@ -26,7 +26,9 @@ from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_to_dict, override
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
-from kgcrs.core.runlog import MetricLog, RunFolder
+from kgcrs.core.run_folder import RunFolder
+from kgcrs.core.runlog import MetricLog
+from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.schema import CrsData
 from kgcrs.models.recommenders.fm import FmTables
 from train.loop import Stage, run_stage, stored_steps
@@ -160,6 +162,7 @@ def lanes_stage(config: SweepConfig, trainer: Trainer, hypers: Any, keys: Array,
         advance=lambda state: advance(hypers, state, data),
         position=lambda state: int(state.chunk),
         finished=lambda state: bool(jax.vmap(trainer.finished)(state.states).all()),
+        weights=lambda state: (),  # a lane may diverge: the others go on, and the table says so
         cure=f"every lane diverged, so sweep smaller values of {section}.lr",
     )
 
@@ -178,7 +181,8 @@ def run_sweep(config: SweepConfig, run_dir: Path) -> Sweep:
                 override(config, {name: value})  # the settings' own checks: a negative learning rate stops here
     data = load_data(config)
     world = build_world(data, config)
-    folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING)
+    fingerprint = data_fingerprint(data)
+    folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING, data=fingerprint)
     trainer = make_trainer(section, config, agent_spec(config), POOL_TRAIN)
     short = {name.split(".", 1)[1]: values for name, values in axes.items()}
     keys = jnp.stack([stream(jax.random.key(config.seed + s), section) for s in range(config.seeds)])

@@ -22,7 +22,7 @@ from kgcrs.env.rewards import named_rewards
 from kgcrs.env.rollout import Sessions, play_sessions
 from kgcrs.metrics.dialogue import SessionLog
 from kgcrs.models.recommenders.fm import FmTables, fm_tables
-from train.loop import Stage
+from train.loop import Stage, whole_chunks
 
 SAMPLER_CHUNK = 25
 """Policy updates of a sampler per compiled call."""
@@ -62,15 +62,23 @@ def selection_score(log: SessionLog) -> Array:
 def fm_stage(config: KgensamConfig, data: FmData, num_users: int, *, name: str = "fm", epochs: int = 0) -> Stage:
     """The recommender. With `epochs` > 0 it is fitted for exactly that long, without early stopping."""
     key, hyper, settings = stream(jax.random.key(config.seed), name), fit_fm.fm_hyper(config.fm), config.fm
-    advance = jax.jit(partial(fit_fm.fit_chunk, config=settings, early_stop=not epochs))
+    chunk = min(settings.eval_every, epochs or settings.max_epochs)
+    fit = jax.jit(partial(fit_fm.fit_chunk, config=settings, early_stop=not epochs), static_argnames="num_epochs")
+
+    def advance(state: FmState, data: FmData) -> tuple[FmState, dict[str, Array]]:
+        # A refit has a length of its own, which need not be a multiple of the chunk.
+        left = (epochs or whole_chunks(settings.max_epochs, chunk)) - int(state.epoch)
+        return fit(hyper, state, data, num_epochs=min(chunk, left))
+
     return Stage(
         name=name,
-        total=epochs or settings.max_epochs,
+        total=epochs or whole_chunks(settings.max_epochs, chunk),
         unit="epochs",
         init=lambda: fit_fm.init_state(key, data, num_users, settings),
-        advance=lambda state: advance(hyper, state, data),
+        advance=lambda state: advance(state, data),
         position=lambda state: int(state.epoch),
         finished=lambda state: not epochs and int(state.bad) >= settings.patience,
+        weights=lambda state: state.params,
         cure=f"lower --fm.lr (now {settings.lr})",
     )
 
@@ -95,12 +103,13 @@ def negative_stage(config: KgensamConfig, tables: FmTables, data: NegativeData, 
 
     return Stage(
         name="negative",
-        total=chunk * -(-settings.num_updates // chunk),
+        total=whole_chunks(settings.num_updates, chunk),
         unit="updates",
         init=lambda: negative_sampling.init_negative(key, tables, data, settings),
         advance=lambda state: advance(state, data),
         position=lambda state: int(state.step),
         finished=lambda state: False,
+        weights=lambda state: (state.policy, state.tables),
         cure=f"lower --negative.lr (now {settings.lr})",
     )
 
@@ -145,12 +154,13 @@ def active_stage(
 
     return Stage(
         name="active",
-        total=chunk * -(-settings.num_updates // chunk),
+        total=whole_chunks(settings.num_updates, chunk),
         unit="updates",
         init=init,
         advance=first_advance,
         position=lambda progress: int(progress.active.step),
         finished=lambda progress: False,
+        weights=lambda progress: progress.active.policy,
         cure=f"lower --active.lr (now {settings.lr})",
     )
 
@@ -225,12 +235,13 @@ def dqn_stage(
 
     return Stage(
         name=name,
-        total=chunk * -(-dqn.num_batches(settings) // chunk),
+        total=whole_chunks(dqn.num_batches(settings), chunk),
         unit="batches",
         init=init,
         advance=lambda state: _dqn_advance(state, hyper, params, learn, select, select_key, spec=spec, num=chunk),
         position=lambda state: int(state.dqn.batch),
         finished=lambda state: False,
+        weights=lambda state: state.dqn.params,
         cure=f"lower --dqn.lr (now {settings.lr})",
         opening=opening,
     )

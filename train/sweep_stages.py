@@ -72,13 +72,14 @@ def fm_trainer(config: FmConfig) -> Trainer:
 
     def advance(hyper: Any, state: Any, data: FmData) -> tuple[Any, dict[str, Array]]:
         state, metrics = fit_fm.fit_chunk(hyper, state, data, config=config)
-        return state, {**metrics, "score": state.best_auc, "epoch": state.best_epoch}
+        score = jnp.where(jnp.isfinite(metrics["loss"]), state.best_auc, jnp.nan)  # scores that are NaN rank as 0
+        return state, {**metrics, "score": score, "epoch": state.best_epoch}
 
     return Trainer(
         init=lambda key, data: fit_fm.init_state(key, data, data.catalogue.history.shape[0], config),
         advance=advance,
         finished=lambda state: state.bad >= config.patience,
-        num_chunks=-(-config.max_epochs // config.eval_every),
+        num_chunks=max(1, config.max_epochs // config.eval_every),
         # Validation, most of the work on a small world, scores 64 tuples against their negatives at a time.
         size=lambda state, data: count_numbers(state.params) + 64 * fit_fm.NUM_EVAL_NEGATIVES,
     )
@@ -100,7 +101,7 @@ def negative_trainer(config: NegativeConfig, pool_size: int) -> Trainer:
         init=lambda key, data: negative_sampling.init_negative(key, data.tables, data.pairs, config),
         advance=advance,
         finished=lambda state: jnp.array(False),
-        num_chunks=-(-config.num_updates // chunk),
+        num_chunks=config.num_updates // chunk,
         size=lambda state, data: count_numbers((state.policy, state.tables)),
     )
 
@@ -122,7 +123,7 @@ def active_trainer(spec: AgentSpec) -> Trainer:
         init=lambda key, data: active_sampling.init_active(key, config),
         advance=advance,
         finished=lambda state: jnp.array(False),
-        num_chunks=-(-config.num_updates // chunk),
+        num_chunks=config.num_updates // chunk,
         # The network is tiny; the simulated sessions around it are what fills the cores.
         size=lambda state, data: config.batch_size * data.params.catalogue.num_items,
     )
@@ -142,13 +143,14 @@ def dqn_trainer(spec: AgentSpec) -> Trainer:
     def advance(hyper: Any, state: DqnLane, data: DqnData) -> tuple[DqnLane, dict[str, Array]]:
         sessions = (data.learn, data.select, state.select_key)
         progress, metrics = _dqn_advance(state.progress, hyper, data.params, *sessions, spec=spec, num=chunk)
-        return state._replace(progress=progress), {**metrics, "score": progress.best_score}
+        score = jnp.where(jnp.isfinite(metrics["loss"]), progress.best_score, jnp.nan)
+        return state._replace(progress=progress), {**metrics, "score": score}
 
     return Trainer(
         init=init,
         advance=advance,
         finished=lambda state: jnp.array(False),
-        num_chunks=-(-total // chunk),
+        num_chunks=total // chunk,
         size=lambda state, data: config.sessions_per_batch * data.params.catalogue.num_items,
     )
 

@@ -170,11 +170,18 @@ def validation_auc(key: Array, tables: FmTables, data: FmData, num_tuples: int =
 
 
 def fit_chunk(
-    hyper: FmHyper, state: FmState, data: FmData, *, config: FmConfig, early_stop: bool = True
+    hyper: FmHyper,
+    state: FmState,
+    data: FmData,
+    *,
+    config: FmConfig,
+    early_stop: bool = True,
+    num_epochs: int | None = None,
 ) -> tuple[FmState, dict[str, Array]]:
-    """`config.eval_every` epochs and one validation; keeps the parameters with the best validation score.
+    """Some epochs and one validation; keeps the parameters with the best validation score.
 
     Args:
+      num_epochs: static; None for `config.eval_every`, or all that `config.max_epochs` allows where that is less.
       early_stop: False keeps the newest parameters instead (a refit of known length).
 
     Returns:
@@ -184,7 +191,8 @@ def fit_chunk(
     def one(carry: FmState, _: None) -> tuple[FmState, Array]:
         return fit_epoch(hyper, carry, data, config=config)
 
-    state, losses = jax.lax.scan(one, state, None, length=config.eval_every)
+    length = num_epochs or min(config.eval_every, config.max_epochs)
+    state, losses = jax.lax.scan(one, state, None, length=length)
     tables = fm_tables(state.params, data.fields)
     item_auc, attr_auc = validation_auc(stream(state.key, "validation"), tables, data)
     better = (item_auc > state.best_auc) | (not early_stop)

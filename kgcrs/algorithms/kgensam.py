@@ -18,9 +18,10 @@ from kgcrs.algorithms.beliefs import CONTEXT_DIM, AgentParams
 from kgcrs.algorithms.fm_tuples import FmData
 from kgcrs.algorithms.negative_sampling import NegativeData
 from kgcrs.algorithms.online_fm import update_hyper
+from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import KgensamConfig
-from kgcrs.data.schema import CrsData
+from kgcrs.data.schema import SPLITS, CrsData
 from kgcrs.env.rollout import Sessions
 from kgcrs.graph.build import build_averages
 from kgcrs.graph.catalogue import Catalogue, build_catalogue, pad_rows
@@ -94,8 +95,32 @@ def train_sessions(data: CrsData) -> Sessions:
     return _sessions(pairs, np.arange(len(pairs)), pairs[:, 1:2])
 
 
+def check_playable(data: CrsData, config: KgensamConfig) -> None:
+    """Compares settings with the data set.
+
+    Raises:
+      KgcrsError: lists longer than the catalogue, or a split in which no conversation can open.
+    """
+    if config.protocol.list_size > data.num_items:
+        raise KgcrsError(
+            f"protocol.list_size is {config.protocol.list_size}, but {data.name} has {data.num_items:,} items: "
+            "lower it."
+        )
+    for split in SPLITS:
+        if not len(data.session_pairs(split)):
+            raise KgcrsError(
+                f"No {split} interaction of {data.name} can be played, because no item in it has an attribute to open "
+                "a conversation with: fill the column 'attributes' of items.tsv."
+            )
+
+
 def build_world(data: CrsData, config: KgensamConfig) -> World:
-    """Device arrays for one run."""
+    """Device arrays for one run.
+
+    Raises:
+      KgcrsError: from `check_playable`.
+    """
+    check_playable(data, config)
     catalogue = build_catalogue(data, config.protocol.question)
     averages = build_averages(data)
     fields = FmFields(averages.item_attribute, averages.user_friend)

@@ -17,8 +17,10 @@ from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import absent_settings, config_from_dict, config_hash
 from kgcrs.core.console import tell_defaults
 from kgcrs.core.errors import KgcrsError
+from kgcrs.core.run_folder import check_data, recorded_data
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data import load
+from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.schema import CrsData
 from kgcrs.models.policies.ask_or_recommend import AskOrRecommend
 from kgcrs.models.policies.negative import NegativePolicy
@@ -145,6 +147,7 @@ def load_agent(run_dir: Path, data_root: str = "") -> TrainedAgent:
             f"The run '{run_dir}' has no trained agent yet: repeat its training command, which resumes it."
         )
     data = load_data(config, data_root)
+    check_data(Path(run_dir), recorded_data(Path(run_dir)), data_fingerprint(data))
     world = build_world(data, config)
     parts = folder.restore(parts_template(world, config))
     params = agent_params(world, parts.tables, config, active=parts.active, negative=parts.negative, dqn=parts.dqn)

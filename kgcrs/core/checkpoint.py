@@ -7,6 +7,7 @@ complete: a save that was interrupted leaves nothing that could be mistaken for 
 """
 
 import json
+import logging
 import os
 import shutil
 from importlib import metadata
@@ -219,6 +220,9 @@ class _Damaged(Exception):
 def _orbax() -> Any:
     import orbax.checkpoint  # takes most of a second, and a program without checkpoints need not wait for it
 
+    # Every failure is worded here or by the caller; the library's own log would print its traceback first.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # The plain checkpointer writes before it returns; the asynchronous one could outlive the rename.
     return orbax.checkpoint.Checkpointer(orbax.checkpoint.StandardCheckpointHandler())
 

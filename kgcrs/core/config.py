@@ -7,6 +7,7 @@ A `Config` is a frozen dataclass, possibly holding others. Its fields are `bool`
 import dataclasses
 import hashlib
 import json
+import math
 import tomllib
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -157,14 +158,15 @@ def _take_config_files(argv: Sequence[str], prog: str) -> tuple[list[Path], list
     arguments = iter(argv)
     for argument in arguments:
         if argument == "--config":
-            name = next(arguments, None)
-            if name is None or name.startswith("--"):
-                raise KgcrsError(f"--config needs a file: {prog} --config FILE.toml.")
-            files.append(Path(name))
+            name = next(arguments, "")
         elif argument.startswith("--config="):
-            files.append(Path(argument.removeprefix("--config=")))
+            name = argument.removeprefix("--config=")
         else:
             rest.append(argument)
+            continue
+        if not name or name.startswith("--"):
+            raise KgcrsError(f"--config needs a file: {prog} --config FILE.toml.")
+        files.append(Path(name))
     return files, rest
 
 
@@ -214,6 +216,10 @@ def _typed(value: Any, hint: Any, dotted: str, source: str) -> Any:
         raise KgcrsError(f"Setting '{dotted}' in {source} is {value!r}, but it must be {worded(hint)}.") from None
 
 
+def _members(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return config_to_dict(value)
@@ -224,11 +230,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _validate(config: Any) -> None:
+def _validate(config: Any, prefix: str = "") -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            _validate(value)
+            _validate(value, f"{prefix}{field.name}.")
+        elif any(isinstance(one, float) and not math.isfinite(one) for one in (value, *_members(value))):
+            raise KgcrsError(f"{prefix}{field.name} is {value!r}, but it must be a finite number.")
     check: Callable[[], None] | None = getattr(config, "validate", None)
     if check is not None:
         check()

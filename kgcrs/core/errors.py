@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
+"""Files and folders that cannot be used: permissions, read-only disks, missing or mistaken folders."""
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 _EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -72,8 +74,8 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
       main: takes nothing and returns the exit status, or None for success.
 
     Raises:
-      SystemExit: always. 2 after a `KgcrsError` or a full disk, 130 after Ctrl-C, 141 when the reader of a
-        pipe left.
+      SystemExit: always. 2 after a `KgcrsError`, a full disk or a place that cannot be used, 130 after Ctrl-C, 141
+        when the reader of a pipe left.
       Exception: anything else passes through with its traceback, because it is a defect in the program.
     """
     try:
@@ -90,10 +92,13 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = _EXIT_BROKEN_PIPE
     except OSError as error:
-        if not is_disk_full(error):
+        if is_disk_full(error):
+            where = f" while writing {error.filename}" if error.filename else ""
+            _say(f"error: the disk is full{where}: free some space and run the same command again to resume.")
+        elif error.errno in NO_PLACE and error.filename:
+            _say(f"error: '{error.filename}' cannot be read or written ({error.strerror}): choose another place.")
+        else:
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        _say(f"error: the disk is full{where}: free some space and run the same command again to resume.")
         status = _EXIT_USER_ERROR
     sys.exit(status)
 

@@ -1,102 +1,26 @@
-"""What a run leaves behind for its reader: settings, versions and metrics.
+"""What a run tells while and after it runs: metrics, versions and the commit.
 
-A run folder can be opened again only with the settings it was made with, and its metrics file has the same
-rows whether or not the run was interrupted in between.
+The metrics file has the same rows whether or not the run was interrupted in between.
 """
 
-import datetime
 import json
 import math
 import os
 import platform
-import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import kgcrs
-from kgcrs.core.config import absent_settings, config_to_dict
-from kgcrs.core.console import progress, result_table, tell_defaults
-from kgcrs.core.errors import KgcrsError
+from kgcrs.core.console import progress, result_table
 
 # What a run shows while it runs is imported from here as well, next to what it keeps.
-__all__ = ["MetricLog", "RunFolder", "git_commit", "progress", "result_table", "versions"]
+__all__ = ["MetricLog", "git_commit", "progress", "result_table", "versions"]
 
 _LIBRARIES = {"flax": "flax", "jax": "jax", "jaxlib": "jaxlib", "numpy": "numpy", "optax": "optax"}
 _LIBRARIES["orbax"] = "orbax-checkpoint"
-
-
-class RunFolder:
-    """One run on disk: `config.json`, `versions.json`, `run.json`, `metrics.jsonl` and `checkpoints/`.
-
-    Attributes:
-      path: the folder.
-      checkpoints: the folder for `kgcrs.core.checkpoint.Checkpoints`; not created here.
-      is_resumed: True when the folder already belonged to this run.
-    """
-
-    def __init__(
-        self, path: Path, config: Any, *, seed: int, fresh: bool = False, may_differ: Iterable[str] = ()
-    ) -> None:
-        """Creates the folder, or opens it again with the same settings.
-
-        Args:
-          path: the run's folder.
-          config: dataclass with all settings of the run.
-          seed: the run's seed, recorded in `run.json`.
-          fresh: delete an earlier run in this folder first.
-          may_differ: dotted fields that may change when the run continues, e.g. its length.
-
-        Raises:
-          KgcrsError: the folder holds a run with other settings (the sentence lists them; one that the run does not
-            name counts as its default), or files of another kind.
-        """
-        self.path = Path(path)
-        self.checkpoints = self.path / "checkpoints"
-        values = {"seed": seed, "config": config_to_dict(config)}
-        # Checked even when fresh: a mistyped path must never delete somebody's files.
-        if self.path.exists() and not self.path.is_dir():
-            raise KgcrsError(f"The run folder '{self.path}' is a file: choose another --run-dir.")
-        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / "run.json").is_file():
-            raise KgcrsError(f"The folder '{self.path}' holds files that are not a run: choose another --run-dir.")
-        if fresh and self.path.is_dir():
-            shutil.rmtree(self.path)
-        self.is_resumed = (self.path / "run.json").is_file()
-        if self.is_resumed:
-            self._check_same(config, values, frozenset(may_differ))
-        else:
-            self._create(values)
-
-    def _create(self, values: dict[str, Any]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        _write_json(self.path / "config.json", values["config"])
-        _write_json(self.path / "versions.json", versions())
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        # Written last: its presence says that the other two are complete.
-        _write_json(self.path / "run.json", {"seed": values["seed"], "commit": git_commit(), "started": started})
-
-    def _check_same(self, settings: Any, values: dict[str, Any], may_differ: frozenset[str]) -> None:
-        try:
-            config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-            seed = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["seed"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise KgcrsError(
-                f"The run folder '{self.path}' is damaged (config.json or run.json): use another --run-dir, or --fresh."
-            ) from None
-        changed = _differences({"seed": seed, **config}, {"seed": values["seed"], **values["config"]})
-        # A setting that came after the run had no effect on it, and its default stands for that.
-        absent = absent_settings(settings, config)
-        later = {name: value for name, (value, default) in absent.items() if value == default}
-        told = [f"{name} {old} -> {new}" for name, old, new in changed if name not in may_differ | later.keys()]
-        if told:
-            raise KgcrsError(
-                f"The run folder '{self.path}' was made with other settings ({'; '.join(told)}): "
-                "repeat them, choose another --run-dir, or add --fresh to start over there."
-            )
-        if later:
-            tell_defaults(self.path / "config.json", later)
 
 
 class MetricLog:
@@ -118,10 +42,10 @@ class MetricLog:
           tensorboard: also write event files, under `tensorboard/`.
         """
         self.file = Path(folder) / "metrics.jsonl"
-        _write_text(self.file, "".join(_rows_to_keep(self.file, resume)))
+        write_text(self.file, "".join(_rows_to_keep(self.file, resume)))
         self._out = self.file.open("a", encoding="utf-8")
-        purge = resume + 1 if isinstance(resume, int) else None
-        self._events = _event_writer(Path(folder) / "tensorboard", purge) if tensorboard else None
+        self._resume = resume
+        self._events: dict[str, Any] | None = {} if tensorboard else None
 
     def log(self, stage: str, step: int, **scalars: Any) -> None:
         """Appends one row.
@@ -134,17 +58,29 @@ class MetricLog:
         numbers = {name: _number(value) for name, value in scalars.items()}
         self._out.write(json.dumps({"stage": stage, "step": int(step), **numbers}) + "\n")
         self._out.flush()  # so that a run killed a moment later still shows how far it came
-        if self._events is not None:
+        writer = self._writer_of(stage)
+        if writer is not None:
             for name, value in numbers.items():
                 if value is not None:
-                    self._events.add_scalar(f"{stage}/{name}", value, int(step))
+                    writer.add_scalar(f"{stage}/{name}", value, int(step))
+
+    def _writer_of(self, stage: str) -> Any:
+        # One writer per stage: steps count within a stage, and a resumed one drops the points it writes again.
+        if self._events is None:
+            return None
+        if stage not in self._events:
+            last = self._resume.get(stage) if isinstance(self._resume, Mapping) else self._resume
+            purge = None if last is None else last + 1
+            self._events[stage] = _event_writer(self.file.parent / "tensorboard" / stage, purge)
+        return self._events[stage]
 
     def close(self) -> None:
         """Closes the files; calling it twice is harmless."""
         self._out.close()
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+        for writer in (self._events or {}).values():
+            if writer is not None:
+                writer.close()
+        self._events = None
 
     def __enter__(self) -> "MetricLog":
         return self
@@ -191,24 +127,13 @@ def git_commit() -> str:
     return told.stdout.strip() or "unknown"
 
 
-def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, str, str]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = [*new, *(name for name in old if name not in new)]
-        return [
-            change
-            for name in names
-            for change in _differences(old.get(name, "(absent)"), new.get(name, "(absent)"), f"{prefix}{name}.")
-        ]
-    return [] if old == new else [(prefix.rstrip("."), str(old), str(new))]
-
-
 def _rows_to_keep(file: Path, resume: int | Mapping[str, int] | None) -> Iterator[str]:
     if resume is None or not file.is_file():
         return
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
         try:
             row = json.loads(line)
-            stage, step = row["stage"], row["step"]
+            stage, step = row["stage"], int(row["step"])
         except (ValueError, KeyError, TypeError):
             continue  # the half line that a killed run left at the end
         last = resume.get(stage, -1) if isinstance(resume, Mapping) else resume
@@ -231,11 +156,13 @@ def _number(value: Any) -> int | float | None:
     return float(plain) if math.isfinite(plain) else None
 
 
-def _write_json(file: Path, values: dict[str, Any]) -> None:
-    _write_text(file, json.dumps(values, indent=2) + "\n")
+def write_json(file: Path, values: dict[str, Any]) -> None:
+    """Writes settings or facts as JSON, whole or not at all."""
+    write_text(file, json.dumps(values, indent=2) + "\n")
 
 
-def _write_text(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
+    """Writes a text file, whole or not at all."""
     # Written beside and renamed, so that a full disk or a kill never leaves half a file.
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, encoding="utf-8")

@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       SystemExit: from argparse, after --help or an unknown flag.
     """
     args = _parser().parse_args(argv)
+    if getattr(args, "seed", 0) < 0:
+        raise KgcrsError(f"--seed is {args.seed}, but a seed is a whole number from 0.")
     if args.command == "list":
         lines = list_datasets(args.data_root)
     elif args.command == "check":

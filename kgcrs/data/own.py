@@ -61,7 +61,7 @@ def load_folder(folder: Path, *, seed: int = 0, split_ratio: Ratio | None = None
         item=item,
         split=split,
         item_attr=items.edges("attributes", attr_ids, "attributes.tsv"),
-        user_friend=users.edges("friends", user_ids, "users.tsv"),
+        user_friend=_no_loops(users.path, users.edges("friends", user_ids, "users.tsv"), user_ids),
         user_like=users.edges("likes", attr_ids, "attributes.tsv"),
         attr_parent=attributes.edges("parents", parent_ids, "attributes.tsv"),
         parent_names=tuple(parent_ids),
@@ -71,6 +71,15 @@ def load_folder(folder: Path, *, seed: int = 0, split_ratio: Ratio | None = None
     )
     data.validate()
     return data
+
+
+def _no_loops(path: Path, friends: IntArray, user_ids: Mapping[str, int]) -> IntArray:
+    own = np.flatnonzero(friends[:, 0] == friends[:, 1])
+    if own.size:
+        user = int(friends[own[0], 0])
+        name = list(user_ids)[user]
+        raise KgcrsError(f"{path}, line {user + 2}: user '{name}' is listed as a friend of their own; remove it.")
+    return friends
 
 
 class _Records:
@@ -123,11 +132,14 @@ def _read(path: Path, stem: str) -> dict[str, np.ndarray]:
     key, optional = TABLES[stem]
     required = ("user", "item") if stem == "interactions" else (key,)
     header = header_of(path)
-    unknown = [name for name in header if name not in (*required, *optional)]
-    suggestion = closest(unknown[0], optional) if unknown else ""
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise KgcrsError(f"{path} names the column '{twice}' twice: keep one of the two.")
     # Extra columns are welcome, but a misspelt "atributes" would silently leave every item without any.
-    if suggestion:
-        raise KgcrsError(f"{path} has a column '{unknown[0]}', which kgcrs does not read.{suggestion}")
+    for name in header:
+        suggestion = "" if name in (*required, *optional) else closest(name, (*required, *optional))
+        if suggestion:
+            raise KgcrsError(f"{path} has a column '{name}', which kgcrs does not read.{suggestion}")
     return read_table(path, dict.fromkeys([*required, *(name for name in optional if name in header)], str))
 
 
@@ -155,6 +167,13 @@ def _interactions(
     table = _read(path, "interactions")
     user = _column(path, table, "user", user_ids, "users.tsv").astype(np.int32)
     item = _column(path, table, "item", item_ids, "items.tsv").astype(np.int32)
+    first: dict[tuple[int, int], int] = {}
+    for row, pair in enumerate(zip(user.tolist(), item.tolist(), strict=True)):
+        if first.setdefault(pair, row) != row:
+            raise KgcrsError(
+                f"{path}, line {row + 2}: user '{table['user'][row]}' and item '{table['item'][row]}' stand in line "
+                f"{first[pair] + 2} already; keep one row, because a held-out pair must never be trained on."
+            )
     if "split" not in table:
         return user, item, None
     codes = {name: code for code, name in enumerate(SPLITS)}

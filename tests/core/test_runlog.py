@@ -1,5 +1,7 @@
 import builtins
 import json
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import jax.numpy as jnp
@@ -8,7 +10,8 @@ import pytest
 
 from kgcrs.core import runlog
 from kgcrs.core.errors import KgcrsError
-from kgcrs.core.runlog import MetricLog, RunFolder, progress, result_table
+from kgcrs.core.run_folder import RunFolder, check_data, lock_folder, recorded_data
+from kgcrs.core.runlog import MetricLog, progress, result_table
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def test_tensorboard_is_written_when_it_can_be(tmp_path, monkeypatch):
     with MetricLog(tmp_path) as log:
         log.log("fm", 1, loss=0.5, broken=float("inf"))
         log.close()
-    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert list((tmp_path / "tensorboard" / "fm").glob("events*"))
 
     real = builtins.__import__
 
@@ -161,3 +164,67 @@ def test_the_contract_addresses_of_the_console_parts():
     from kgcrs.core import console
 
     assert (progress, result_table) == (console.progress, console.result_table)
+
+
+def test_a_start_that_was_killed_is_started_again(tmp_path):
+    """Killed between config.json and run.json: the same command must not be refused."""
+    run = RunFolder(tmp_path / "run", Config(), seed=3)
+    (run.path / "run.json").unlink()
+    again = RunFolder(tmp_path / "run", Config(), seed=3)
+    assert not again.is_resumed and (run.path / "run.json").is_file()
+    (run.path / "run.json").unlink()
+    (run.path / "thesis.txt").write_text("mine")
+    for fresh in (False, True):
+        with pytest.raises(KgcrsError, match="files that are not a run"):
+            RunFolder(tmp_path / "run", Config(), seed=3, fresh=fresh)
+    assert (run.path / "thesis.txt").read_text() == "mine"
+
+
+def test_a_run_notices_that_its_data_changed(tmp_path):
+    RunFolder(tmp_path / "run", Config(), seed=3, data="aaa")
+    assert RunFolder(tmp_path / "run", Config(), seed=3, data="aaa").is_resumed
+    with pytest.raises(KgcrsError, match=r"data set has changed .* \(aaa -> bbb\)"):
+        RunFolder(tmp_path / "run", Config(), seed=3, data="bbb")
+    assert recorded_data(tmp_path / "run") == "aaa"
+    # A run made before data were recorded, and a program that records none.
+    check_data(tmp_path, "", "bbb")
+    check_data(tmp_path, "aaa", "")
+    assert recorded_data(tmp_path / "nowhere") == ""
+
+
+def test_two_processes_do_not_share_a_run_folder(tmp_path):
+    """The second process is told; the lock goes when the first one ends, however it ends."""
+    program = (
+        "import sys, time; from pathlib import Path; from kgcrs.core.run_folder import lock_folder;"
+        "lock_folder(Path(sys.argv[1])); print('mine', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(KgcrsError, match="Another process is working"):
+            lock_folder(tmp_path)
+    finally:
+        other.kill()
+        other.wait()
+    lock_folder(tmp_path)
+
+
+def test_fresh_empties_the_folder(tmp_path):
+    run = RunFolder(tmp_path / "run", Config(), seed=3)
+    (run.path / "eval").mkdir()
+    (run.path / "eval" / "row.npz").write_text("old")
+    again = RunFolder(tmp_path / "run", Config(steps=20), seed=4, fresh=True)
+    assert not again.is_resumed and not (run.path / "eval").exists()
+
+
+def test_settings_that_are_no_settings_are_damage(tmp_path):
+    run = RunFolder(tmp_path / "run", Config(), seed=3)
+    (run.path / "config.json").write_text("[]")
+    with pytest.raises(KgcrsError, match="is damaged"):
+        RunFolder(tmp_path / "run", Config(), seed=3)
+
+
+def test_lines_that_are_no_rows_are_left_out(tmp_path):
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"stage": "fm", "step": null}\n\xff\n{"stage": "fm", "step": 1}\n')
+    MetricLog(tmp_path, resume={"fm": 5}, tensorboard=False).close()
+    assert read(tmp_path / "metrics.jsonl") == [{"stage": "fm", "step": 1}]

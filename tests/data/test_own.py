@@ -76,7 +76,7 @@ def test_without_a_split_column_users_are_split_and_a_ratio_overrides_the_column
             "interactions",
             "u1\ti2\tvalid",
             "u1\ti1\tvalid",
-            ["User 0 (Ann)", "item 0 (Abba)", "train and valid"],
+            ["interactions.tsv, line 4", "user 'u1' and item 'i1'", "line 3 already"],
         ),
         (
             "items",
@@ -85,6 +85,9 @@ def test_without_a_split_column_users_are_split_and_a_ratio_overrides_the_column
             ["items.tsv, line 3", "'rocc'", "attributes.tsv", "Did you mean 'rock'?"],
         ),
         ("items", "attributes", "atributes", ["'atributes'", "Did you mean 'attributes'?"]),
+        ("items", "attributes", "name", ["items.tsv names the column 'name' twice"]),
+        ("interactions", "item", "itm", ["interactions.tsv has a column 'itm'", "Did you mean 'item'?"]),
+        ("users", "u1, u3", "u1, u2", ["users.tsv, line 3", "user 'u2' is listed as a friend of their own"]),
         ("items", "i2", "i1", ["items.tsv, line 3", "item 'i1' is listed twice"]),
         ("items", "i3", "i1", ["items.tsv, line 4", "item 'i1' is listed twice"]),
         ("users", "\nu2\t", "\nu,2\t", ["users.tsv, line 3", "'u,2' cannot be a user id"]),

@@ -54,6 +54,11 @@ def test_a_trained_row_keeps_its_policy_and_is_not_played_twice(run):
     np.testing.assert_array_equal(first.action, again.action)
 
 
+def test_a_row_with_another_number_of_sessions_is_played_again(run):
+    assert len(play(run, RULE, sessions=30)[0].user) == 30
+    assert len(play(run, RULE, sessions=120)[0].user) == 120
+
+
 def test_report_holds_the_rows_played(run):
     play(run, RULE)
     report = (run / "eval" / "report.md").read_text()

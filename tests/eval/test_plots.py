@@ -1,13 +1,12 @@
 """Figures: they are written, show what they were given, and refuse what they cannot draw."""
 
-import json
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from eval import figures, plots, training_curves
+from eval import figures, plots
 from kgcrs.core.errors import KgcrsError
 
 CURVE = np.linspace(0.0, 0.5, 15)
@@ -25,7 +24,6 @@ def drawn(monkeypatch):
             yield figure
 
     monkeypatch.setattr(plots, "new_figure", remember)
-    monkeypatch.setattr(training_curves, "new_figure", remember)
     return seen
 
 
@@ -58,18 +56,6 @@ def test_recommend_ratio_and_candidates_leave_gaps_where_nothing_runs(tmp_path):
     assert is_picture(plots.plot_candidates({"rule": left}, tmp_path / "left.png"))
 
 
-def test_training_panels_pick_the_validation_number_of_each_stage(tmp_path, drawn):
-    rows = [{"stage": "fm", "step": s, "loss": 1.0 / (s + 1), "valid_auc": 0.5 + s / 100} for s in range(20)]
-    rows += [{"stage": "dqn", "step": s, "loss": 0.1, "valid_SR@15": s / 200} for s in range(100)]
-    rows += [{"stage": "active", "step": s, "reward": 0.1 * s, "loss": None} for s in range(10)]
-    log = tmp_path / "metrics.jsonl"
-    log.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
-    assert is_picture(training_curves.plot_training(log, tmp_path / "t.png"))
-    shown = {axes.get_title("left"): axes.get_ylabel() for axes in drawn[0].axes}
-    assert shown == {"fm": "valid_auc", "dqn": "valid_SR@15", "active": "reward"}
-    assert is_picture(training_curves.plot_training(rows, tmp_path / "u.png", panels={"fm": ["loss", "valid_auc"]}))
-
-
 def test_rows_of_a_report_become_curves():
     metrics = {f"SR@{t}": {"mean": t / 20, "lo": t / 25, "hi": t / 18} for t in range(1, 16)}
     rows = [
@@ -85,18 +71,9 @@ def test_rows_of_a_report_become_curves():
     [
         (lambda p: plots.plot_success_curves({"rule": {"mean": [0.1] * 14}}, p), "'rule' has 14 values"),
         (lambda p: plots.plot_recommend_ratio({}, p), "no row to draw"),
-        (lambda p: training_curves.plot_training(p.parent / "nowhere.jsonl", p), "no training log"),
-        (lambda p: training_curves.plot_training([{"stage": "fm", "step": 1}], p), "no stage with a number"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(tmp_path, call, told):
     with pytest.raises(KgcrsError, match=told):
         call(tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
-
-
-def test_a_broken_log_line_is_named(tmp_path):
-    log = tmp_path / "metrics.jsonl"
-    log.write_text('{"stage": "fm", "step": 1}\n{broken\n')
-    with pytest.raises(KgcrsError, match="Line 2"):
-        training_curves.read_metrics(log)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.paper_numbers import PAPER, paper_score
-from eval.report import json_report, markdown_report, write_report
+from eval.report import json_report, tables
 from eval.rows import bound_verdict, make_row
 from kgcrs.core.errors import KgcrsError
 from kgcrs.metrics.bounds import check_row
@@ -59,12 +59,12 @@ def test_markdown_shows_every_column_and_keeps_oracles_apart():
     ]
     rows.append(row_of("any item counts", kind="other protocol"))
     rows.append(row_of("FM saw test", kind="leak study", setting="lastfm / prune on reject"))
-    page = markdown_report(rows, title="LastFM")
+    page = "\n".join(tables(rows))
     main, apart = page.split("Not results", 1)
     assert "| SCPR |" in main and "| rule |" in main and "best question" not in main
     ours, easier = main.split("Another protocol: compare these rows with each other only.")
     assert "any item counts" in easier and "any item counts" not in ours
-    assert "best question" in apart and "## lastfm / prune on reject" in apart
+    assert "best question" in apart and "FM saw test" in apart
     assert "0.465 / 12.86 [P]" in page and "a \\| b" in page and "2 (0, 1)" in page and "| ok |" in page
     widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("|")}
     assert widths == {17}
@@ -76,16 +76,13 @@ def test_an_impossible_row_is_called_so():
     assert bound_verdict({"AT": metrics["AT"]}) == "–"
 
 
-def test_json_is_strict_and_reads_back_into_the_same_page(tmp_path):
+def test_json_is_strict_and_reads_back_into_the_same_page():
     rows = [make_row([log_of(0, cold_share=0.0)], setting="synthetic", row="rule", kind="rule", num_resamples=50)]
     text = json_report(rows)
     assert "NaN" not in text and "Infinity" not in text
     again = json.loads(text)
     assert again[0]["metrics"]["SR@15_cold"] == {"mean": None, "lo": None, "hi": None}
-    assert markdown_report(again) == markdown_report(rows)
-    paths = write_report(rows, tmp_path / "new", name="table")
-    assert [path.name for path in paths] == ["table.md", "table.json"]
-    assert json.loads(paths[1].read_text()) == again
+    assert tables(again) == tables(rows)
 
 
 def test_logs_of_different_sessions_are_refused():

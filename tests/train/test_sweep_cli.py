@@ -13,7 +13,7 @@ from kgcrs.algorithms.sweep import grid, sweep, train, with_seeds
 from kgcrs.core.config import config_from_dict
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
-from kgcrs.core.runlog import RunFolder
+from kgcrs.core.run_folder import RunFolder
 from kgcrs.core.settings import KgensamConfig
 from tests.worlds import CONFIG, configure, differing_leaves, quick_jit, setting, small_data
 from train import loop, run_sweep

@@ -53,6 +53,7 @@ class ActiveConfig:
             "a session has 14 actions",
         )
         require(0 <= self.discount <= 1, "active.discount", self.discount, "it must lie in [0, 1]")
+        require(self.lr > 0, "active.lr", self.lr, "the learning rate must be positive")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ class NegativeConfig:
         """Raises KgcrsError on sizes that cannot train."""
         for name in ("hidden", "batch_size", "num_updates", "num_picks"):
             require(getattr(self, name) >= 1, f"negative.{name}", getattr(self, name), "it must be at least 1")
+        for name in ("lr", "fm_lr"):
+            require(getattr(self, name) > 0, f"negative.{name}", getattr(self, name), "a learning rate is positive")
+        require(0 <= self.discount <= 1, "negative.discount", self.discount, "it must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -133,4 +137,8 @@ class DqnConfig:
         ):
             require(getattr(self, name) >= 1, f"dqn.{name}", getattr(self, name), "it must be at least 1")
         require(self.replay_size >= self.batch_size, "dqn.replay_size", self.replay_size, "it must hold a batch")
-        require(0 <= self.discount <= 1, "dqn.discount", self.discount, "it must lie in [0, 1]")
+        require(self.lr > 0, "dqn.lr", self.lr, "the learning rate must be positive")
+        require(self.select_sessions >= 0, "dqn.select_sessions", self.select_sessions, "0 plays all of them")
+        require(0 < self.target_rate <= 1, "dqn.target_rate", self.target_rate, "it must lie in (0, 1]")
+        for name in ("discount", "epsilon_end"):
+            require(0 <= getattr(self, name) <= 1, f"dqn.{name}", getattr(self, name), "it must lie in [0, 1]")

@@ -59,6 +59,8 @@ class FmConfig:
         require(self.batch_size >= 1, "fm.batch_size", self.batch_size, "a batch needs at least one tuple")
         require(self.max_epochs >= 1, "fm.max_epochs", self.max_epochs, "at least one epoch is needed")
         require(self.eval_every >= 1, "fm.eval_every", self.eval_every, "at least one epoch is needed")
+        require(self.patience >= 1, "fm.patience", self.patience, "at least one validation must be waited for")
+        require(self.init_scale > 0, "fm.init_scale", self.init_scale, "a standard deviation is positive")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class UpdateConfig:
         require(self.lr >= 0, "update.lr", self.lr, "the step size must not be negative")
         require(self.tag_lr >= 0, "update.tag_lr", self.tag_lr, "the step size must not be negative")
         require(self.num_negatives >= 1, "update.num_negatives", self.num_negatives, "at least one is needed")
+        require(self.num_refused >= 1, "update.num_refused", self.num_refused, "at least one is needed")
         require(self.num_positives >= 1, "update.num_positives", self.num_positives, "at least one is needed")
         require(
             self.pool_size >= self.num_negatives,

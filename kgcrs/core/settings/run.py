@@ -47,7 +47,7 @@ class KgensamConfig:
     seed: int = 0
     """Seed of every random stream of the run."""
     run_dir: str = ""
-    """Where the run is kept. Empty: runs/kgensam-<dataset>-seed<seed>. The same command resumes it."""
+    """Where the run is kept. Empty: runs/kgensam-<dataset>[-prune]-seed<seed>. The same command resumes it."""
     fresh: bool = False
     """Start over: forget what the run folder holds."""
     eval_sessions: int = 0
@@ -69,7 +69,7 @@ class KgensamConfig:
 
     def validate(self) -> None:
         """Raises KgcrsError on settings that contradict each other."""
-        require(self.seed >= 0, "seed", self.seed, "a seed is a non-negative integer")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
         require(self.eval_sessions >= 0, "eval_sessions", self.eval_sessions, "0 means all test sessions")
         for name, part in (("active", self.active), ("dqn", self.dqn)):
             masked = self.protocol.mask_history and part.rl_split == "train"
