@@ -2,14 +2,20 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
+from kgcrs.algorithms.kgensam import build_world
 from kgcrs.algorithms.trained_agent import NOT_TRAINING, load_agent, read_config, save_agent, training_hash
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_to_dict, override
 from kgcrs.core.errors import KgcrsError
+from kgcrs.core.settings import ProtocolConfig
 from kgcrs.core.trees import tree_hash
+from kgcrs.data.fingerprint import data_fingerprint
+from kgcrs.data.schema import no_edges
+from kgcrs.data.synthetic import synthetic_world
 from tests.demo.small_run import CONFIG, small_agent, small_parts, write_run
 
 LATER = ("fm.own_dropout", "ablation.leak_any_item")
@@ -92,3 +98,39 @@ def test_a_damaged_record_is_one_sentence(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(KgcrsError, match="does not read as the settings"):
         read_config(tmp_path)
+
+
+def test_an_agent_is_not_loaded_over_other_data(tmp_path):
+    """Rows of a table that moved may have turned test sessions into training data."""
+    run = write_run(tmp_path / "run", CONFIG)
+    about = {"seed": CONFIG.seed, "data": data_fingerprint(load_agent(run).data)}
+    (run / "run.json").write_text(json.dumps(about))
+    load_agent(run)
+    (run / "run.json").write_text(json.dumps(about | {"data": "0" * 12}))
+    with pytest.raises(KgcrsError, match="data set has changed since the run"):
+        load_agent(run)
+
+
+def test_the_fingerprint_sees_every_part_of_a_data_set():
+    data = synthetic_world(num_users=20, num_items=60, num_attributes=6)
+    whole = data_fingerprint(data)
+    assert whole == data_fingerprint(synthetic_world(num_users=20, num_items=60, num_attributes=6))
+    swapped = data.split.copy()
+    swapped[[0, 1]] = [2, 2] if swapped[0] != 2 else [0, 0]
+    changes = {"split": swapped, "item": data.item[::-1].copy(), "item_names": ("x", *data.item_names[1:])}
+    assert len({whole, *(data_fingerprint(replace(data, **{k: v})) for k, v in changes.items())}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"protocol": ProtocolConfig(list_size=61)}, "list_size is 61, but .* has 60 items"),
+        ({"bare": True}, "No train interaction of .* can be played"),
+    ],
+)
+def test_what_cannot_be_played_is_said_before_anything_is_built(changes, told):
+    data = synthetic_world(num_users=20, num_items=60, num_attributes=6)
+    if changes.pop("bare", False):
+        data = replace(data, item_attr=no_edges())
+    with pytest.raises(KgcrsError, match=told):
+        build_world(data, replace(CONFIG, **changes))
