@@ -8,7 +8,7 @@ Only `train` interactions may reach a training graph or a gradient; `pairs("trai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +50,8 @@ class KgData:
     user_names: tuple[str, ...]
     entity_names: tuple[str, ...]
     relation_names: tuple[str, ...]
-    user_friend: IntArray = no_edges()
-    user_like: IntArray = no_edges()
+    user_friend: IntArray = field(default_factory=no_edges)
+    user_like: IntArray = field(default_factory=no_edges)
     remarks: tuple[str, ...] = ()
 
     def pairs(self, split: str) -> IntArray:
@@ -125,7 +125,7 @@ class KgData:
             raise KgcrsError(
                 f"{field} of {self.name} is a {found}, but it must be an array {np.dtype(dtype)} {list(shape)}."
             )
-        for ids, (size, noun) in zip(array.reshape(len(array), -1).T, columns, strict=True):
+        for ids, (size, noun) in zip(array.reshape(-1, len(columns)).T, columns, strict=True):
             bad = np.flatnonzero((ids < 0) | (ids >= size))
             if bad.size:
                 raise KgcrsError(
