@@ -8,21 +8,32 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-import numpy as np
-
-from kgcrs.core.errors import KgcrsError, run_main
-from kgcrs.data import DATASETS, OWN_PREFIX, ROOT_VARIABLE, find_root, load, source_of
+from kgcrs.core.errors import KgcrsError, closest, run_main
+from kgcrs.data import (
+    DATASETS,
+    KG_DATASETS,
+    KGAT_PREFIX,
+    OWN_PREFIX,
+    ROOT_VARIABLE,
+    find_root,
+    is_kg,
+    load,
+    load_kg,
+    source_of,
+)
+from kgcrs.data.kg_portrait import describe_kg
 from kgcrs.data.own import TABLES
-from kgcrs.data.schema import SPLITS, CrsData
-from kgcrs.data.sources.lastfm_crs import locate, size_remarks, tables_of
-from kgcrs.data.tsv import find_table
+from kgcrs.data.portrait import columns, describe
+from kgcrs.data.sources.lastfm_crs import FOLDER, size_remarks, tables_of
+from kgcrs.data.tsv import find_table, locate
 
 _EXAMPLES = f"""examples:
   python -m kgcrs.data list
   python -m kgcrs.data describe synthetic --seed 3
   python -m kgcrs.data check lastfm --data-root data
   python -m kgcrs.data describe {OWN_PREFIX}my_data --split-ratio 7 1 2
-docs/data.md explains the tables of {OWN_PREFIX}PATH with a ten-line example.
+  python -m kgcrs.data describe lastfm_small_kg --data-root data
+docs/data.md explains the files of {OWN_PREFIX}PATH and {KGAT_PREFIX}PATH, each with a ten-line example.
 """
 
 
@@ -42,9 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "list":
         lines = list_datasets(args.data_root)
     elif args.command == "check":
-        names = [args.name] if args.name else [name for name in DATASETS if _where(name, args.data_root)]
+        known = [*DATASETS, *KG_DATASETS]
+        names = [args.name] if args.name else [name for name in known if _where(name, args.data_root)]
         lines = [line for name in names for line in check(name, args.data_root)]
+    elif is_kg(args.name):
+        if args.split_ratio:
+            raise KgcrsError(f"--split-ratio does not apply to '{args.name}', whose split rule is fixed: leave it out.")
+        lines = describe_kg(load_kg(args.name, args.data_root, seed=args.seed))
     else:
+        _check_name(args.name)
         ratio = tuple(args.split_ratio) if args.split_ratio else None
         lines = describe(load(args.name, args.data_root, seed=args.seed, split_ratio=ratio))
     print("\n".join(lines))
@@ -55,7 +72,8 @@ def list_datasets(data_root: str | None = None) -> list[str]:
     """Returns a line per data set: name, content, origin, and whether its files were found."""
     missing = f"not found: set --data-root or {ROOT_VARIABLE}"
     rows = [
-        (name, source.summary, source.origin, _where(name, data_root) or missing) for name, source in DATASETS.items()
+        (name, source.summary, source.origin, _where(name, data_root) or missing)
+        for name, source in (*DATASETS.items(), *KG_DATASETS.items())
     ]
     own = (
         f"{OWN_PREFIX}PATH",
@@ -63,7 +81,8 @@ def list_datasets(data_root: str | None = None) -> list[str]:
         ", ".join(f"{stem}.tsv" for stem in TABLES),
         "see docs/data.md",
     )
-    return _columns([("name", "what it is", "where it comes from", "here?"), *rows, own])
+    graph = (f"{KGAT_PREFIX}PATH", "your own knowledge graph", "train.txt, test.txt, kg_final.txt", "see docs/data.md")
+    return columns([("name", "what it is", "where it comes from", "here?"), *rows, own, graph])
 
 
 def check(dataset: str, data_root: str | None = None) -> list[str]:
@@ -72,106 +91,48 @@ def check(dataset: str, data_root: str | None = None) -> list[str]:
     Raises:
       KgcrsError: naming the file and what is wrong with it.
     """
+    if is_kg(dataset):
+        graph = load_kg(dataset, data_root)
+        notes = [f"  note: {remark}" for remark in graph.remarks]
+        return [f"{dataset}: ok", *notes, _size(graph.counts())]
+    _check_name(dataset)
     data = load(dataset, data_root)
     granularity = "" if dataset.startswith(OWN_PREFIX) else source_of(dataset).granularity
     lines: list[str] = []
     if granularity:
-        folder = locate(find_root(dataset, data_root))
+        folder = locate(find_root(dataset, data_root), FOLDER)
         paths = [find_table(folder, stem) for stem in tables_of(granularity)]
         lines += [f"  {path.name:<26}{path.stat().st_size:>10,} bytes" for path in paths]
         lines += [f"  note: {remark}" for remark in size_remarks(folder, granularity)]
-    size = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in data.counts().items() if number)
-    return [f"{dataset}: ok", *lines, f"  {size}"]
+    return [f"{dataset}: ok", *lines, _size(data.counts())]
 
 
-def describe(data: CrsData) -> list[str]:
-    """Returns a readable portrait of a data set: sizes, splits, density, cold targets and examples."""
-    counts = data.counts()
-    cold = data.cold_items()
-    lines = [
-        f"{data.name}",
-        "",
-        *_columns([(k.replace("_", " "), f"{v:,}") for k, v in counts.items()], indent=2),
-        "",
-    ]
-    header = (
-        "split",
-        "pairs",
-        "share",
-        "sessions",
-        "users",
-        "items",
-        "per user: min",
-        "median",
-        "max",
-        "cold",
-    )
-    rows = []
-    for split in SPLITS:
-        pairs = data.pairs(split)
-        per_user = np.bincount(pairs[:, 0], minlength=data.num_users)
-        rows.append(
-            (
-                split,
-                f"{len(pairs):,}",
-                f"{len(pairs) / counts['interactions']:.1%}",
-                f"{len(data.session_pairs(split)):,}",
-                f"{(per_user > 0).sum():,}",
-                f"{len(np.unique(pairs[:, 1])):,}",
-                f"{per_user.min()}",
-                f"{np.median(per_user):g}",
-                f"{per_user.max()}",
-                f"{cold[pairs[:, 1]].mean():.1%}",
-            )
+def _size(counts: dict[str, int]) -> str:
+    return "  " + ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in counts.items() if number)
+
+
+def _check_name(dataset: str) -> None:
+    """Says which names there are of either kind; a loader knows only its own."""
+    known = [*DATASETS, *KG_DATASETS]
+    if dataset not in known and not dataset.startswith(OWN_PREFIX):
+        raise KgcrsError(
+            f"There is no dataset '{dataset}': use {', '.join(known)}, or {OWN_PREFIX}PATH or {KGAT_PREFIX}PATH "
+            f"for your own files.{closest(dataset, known)}"
         )
-    lines += _columns([header, *rows], indent=2)
-    per_item = data.attributes_per_item()
-    density = counts["train"] / (data.num_users * data.num_items)
-    lines += [
-        "",
-        "  sessions: pairs whose item has an attribute to open with; cold: targets never trained on",
-        f"  attributes per item: mean {per_item.mean():.1f}, median {np.median(per_item):g}, "
-        f"max {per_item.max()}, items without any {(per_item == 0).sum():,}",
-        f"  training matrix: {1 - density:.2%} empty; items never trained on: {cold.sum():,} of {data.num_items:,}",
-        "",
-        "  example items",
-        *(f"    {line}" for line in _examples(data)),
-    ]
-    return lines
-
-
-def _examples(data: CrsData, number: int = 5, most_tags: int = 6) -> list[str]:
-    """Returns the most listened-to training items with their first attributes."""
-    popular = np.argsort(-np.bincount(data.pairs("train")[:, 1], minlength=data.num_items), kind="stable")
-    lines = []
-    for item in popular[:number]:
-        tags = [data.attr_names[a] for a in data.item_attr[data.item_attr[:, 0] == item, 1]]
-        more = f" and {len(tags) - most_tags} more" if len(tags) > most_tags else ""
-        lines.append(f"{data.item_names[item]}: {', '.join(tags[:most_tags]) or 'no attributes'}{more}")
-    return lines
 
 
 def _where(dataset: str, data_root: str | None) -> str:
     """Returns where a data set was found, or "" when its files are not there."""
-    if not source_of(dataset).granularity:
+    if is_kg(dataset):
+        folder = KG_DATASETS[dataset].folder
+    else:
+        folder = FOLDER if source_of(dataset).granularity else ""
+    if not folder:
         return "embedded"
     try:
-        return f"found in {locate(find_root(dataset, data_root))}"
+        return f"found in {locate(find_root(dataset, data_root), folder)}"
     except KgcrsError:
         return ""
-
-
-def _columns(rows: Sequence[Sequence[str]], indent: int = 0) -> list[str]:
-    """Lays rows out in left-aligned columns, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if cell[:1].isdigit() and len(cell.split()) == 1 else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        lines.append(" " * indent + "  ".join(cells).rstrip())
-    return lines
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -185,9 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--data-root",
         metavar="DIR",
-        help=f"folder that contains lastfm_crs (default: the environment variable {ROOT_VARIABLE})",
+        help=f"folder that contains lastfm_crs and the others (default: the environment variable {ROOT_VARIABLE})",
     )
-    names = f"{', '.join(DATASETS)} or {OWN_PREFIX}PATH"
+    names = f"{', '.join([*DATASETS, *KG_DATASETS])}, {OWN_PREFIX}PATH or {KGAT_PREFIX}PATH"
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|check|describe")
     commands.add_parser("list", parents=[shared], help="which data sets there are and which were found")
     one = commands.add_parser("check", parents=[shared], help="read every table and compare with published counts")

@@ -104,13 +104,13 @@ class KgData:
         if (np.diff(self.user) < 0).any():
             row = int(np.flatnonzero(np.diff(self.user) < 0)[0]) + 1
             raise KgcrsError(f"user of {self.name} is out of order at row {row}: sort the interactions by user.")
-        for field, table in (
+        for what, table in (
             ("interactions", np.stack([self.user, self.item], axis=1)),
             ("triples", self.triples),
             ("user_friend", self.user_friend),
             ("user_like", self.user_like),
         ):
-            self._check_no_repeats(field, table)
+            self._check_no_repeats(what, table)
         loops = np.flatnonzero(self.triples[:, 0] == self.triples[:, 2])
         if loops.size:
             entity = self.triples[loops[0], 0]

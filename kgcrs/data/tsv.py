@@ -21,24 +21,41 @@ SUFFIXES = (".tsv", ".tsv.gz")
 _INT32 = np.iinfo(np.int32)
 
 
-def find_table(folder: Path, stem: str, *, hint: str = "") -> Path:
+def locate(data_root: Path, folder: str) -> Path:
+    """Returns a data set's folder below the data root.
+
+    Raises:
+      KgcrsError: when it is not there; the sentence names the data root and how to set it.
+    """
+    # Pointing at the folder itself is the natural first guess, and it is unambiguous.
+    path = data_root if data_root.name == folder else data_root / folder
+    if not path.is_dir():
+        raise KgcrsError(
+            f"There is no folder {folder} under the data root {data_root}: set --data-root or the "
+            f"environment variable KGCRS_DATA to the folder that contains {folder}."
+        )
+    return path
+
+
+def find_table(folder: Path, stem: str, *, suffixes: tuple[str, str] = SUFFIXES, hint: str = "") -> Path:
     """Returns the path of `stem`.tsv or `stem`.tsv.gz in a folder; the plain file wins when both exist.
 
     Args:
       folder: where to look.
       stem: file name without suffix, such as "items".
+      suffixes: of the plain and of the compressed file.
       hint: what the person can do about a missing file, such as how to set the data root.
 
     Raises:
       KgcrsError: when neither file exists.
     """
-    for suffix in SUFFIXES:
+    for suffix in suffixes:
         path = folder / f"{stem}{suffix}"
         if path.is_file():
             return path
     state = "it is not there" if folder.is_dir() else "that folder does not exist"
     advice = f": {hint}" if hint else ""
-    raise KgcrsError(f"Looked for {stem}.tsv or {stem}.tsv.gz in {folder}, but {state}{advice}.")
+    raise KgcrsError(f"Looked for {stem}{suffixes[0]} or {stem}{suffixes[1]} in {folder}, but {state}{advice}.")
 
 
 def read_table(path: Path, columns: Mapping[str, type]) -> dict[str, np.ndarray]:
@@ -56,7 +73,7 @@ def read_table(path: Path, columns: Mapping[str, type]) -> dict[str, np.ndarray]
         when a row has another number of cells than the header, or when an `int` cell is not a whole number
         that fits int32. Bad rows are named by file, line and column.
     """
-    text = _read_text(path)
+    text = _table_text(path)
     first, _, body = text.partition("\n")
     header = first.split("\t")
     missing = [name for name in columns if name not in header]
@@ -84,7 +101,7 @@ def read_table(path: Path, columns: Mapping[str, type]) -> dict[str, np.ndarray]
 
 def header_of(path: Path) -> tuple[str, ...]:
     """Returns the column names of a table, so that a loader can see which optional ones are present."""
-    return tuple(_read_text(path).partition("\n")[0].split("\t"))
+    return tuple(_table_text(path).partition("\n")[0].split("\t"))
 
 
 def check_ids(path: Path, column: str, ids: np.ndarray, size: int, noun: str) -> None:
@@ -117,8 +134,12 @@ def check_count(path: Path, what: str, found: int, expected: int, *, hint: str =
         raise KgcrsError(f"{path} has {found:,} {what} where {expected:,} are expected{hint and f': {hint}'}.")
 
 
-def _read_text(path: Path) -> str:
-    """Returns the unpacked text without its byte order mark, carriage returns and last line break."""
+def read_text(path: Path) -> str:
+    """Returns the unpacked text of a file without its byte order mark, carriage returns and last line breaks.
+
+    Raises:
+      KgcrsError: when the file is missing, cut short, unreadable or not UTF-8.
+    """
     try:
         raw = path.read_bytes()
         if path.suffix == ".gz":
@@ -132,7 +153,11 @@ def _read_text(path: Path) -> str:
         raise KgcrsError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
     except OSError as error:
         raise KgcrsError(f"{path} cannot be read ({error.strerror or error}): check its permissions.") from None
-    text = text.replace("\r\n", "\n").rstrip("\n")
+    return text.replace("\r\n", "\n").rstrip("\n")
+
+
+def _table_text(path: Path) -> str:
+    text = read_text(path)
     if not text:
         raise KgcrsError(f"{path} is empty: its first line must be a header with tab-separated column names.")
     return text

@@ -14,7 +14,7 @@ import numpy as np
 
 from kgcrs.core.errors import KgcrsError
 from kgcrs.data.schema import SPLITS, CodeArray, CrsData, IntArray, no_edges
-from kgcrs.data.tsv import check_count, check_ids, find_table, read_table
+from kgcrs.data.tsv import check_count, check_ids, find_table, locate, read_table
 
 FOLDER = "lastfm_crs"
 NUM_USERS = 1_801
@@ -39,22 +39,6 @@ PUBLISHED_BYTES = {
 _COPY_AGAIN = "copy the file again, or load an edited copy as folder:PATH"
 
 
-def locate(data_root: Path) -> Path:
-    """Returns the data set's folder below the data root.
-
-    Raises:
-      KgcrsError: when it is not there; the sentence names the data root and how to set it.
-    """
-    # Pointing at the folder itself is the natural first guess, and it is unambiguous.
-    folder = data_root if data_root.name == FOLDER else data_root / FOLDER
-    if not folder.is_dir():
-        raise KgcrsError(
-            f"There is no folder {FOLDER} under the data root {data_root}: set --data-root or the "
-            f"environment variable KGCRS_DATA to the folder that contains {FOLDER}."
-        )
-    return folder
-
-
 def tables_of(granularity: str) -> tuple[str, ...]:
     """Returns the names (without suffix) of the tables that one granularity reads."""
     shared = ("users", "items", "interactions", "user_friends")
@@ -77,7 +61,7 @@ def load_lastfm(data_root: Path, *, granularity: str = "coarse") -> CrsData:
     """
     if granularity not in GRANULARITY:
         raise KgcrsError(f"granularity is '{granularity}', but LastFM comes as 'coarse' or 'fine'.")
-    folder = locate(data_root)
+    folder = locate(data_root, FOLDER)
     num_attributes, num_item_attr, num_like = GRANULARITY[granularity]
     attr_names, attr_parent, parent_names = _attributes(folder, granularity)
     user, item, split = _interactions(folder)

@@ -1,0 +1,115 @@
+"""Folders in the format of KGAT: the official Last-FM, Amazon-book and Yelp2018, or your own data.
+
+    train.txt, test.txt    a line per user: user item item ...
+    kg_final.txt           a line per triple: head relation tail; entities 0..I-1 are the items
+
+Optional lists give names and say how many ids there are: `user_list.txt`, `item_list.txt`, `entity_list.txt` and
+`relation_list.txt`, with a header that names `org_id` and `remap_id`. Every file may be gzipped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kgcrs.core.errors import KgcrsError
+from kgcrs.data.kg_build import Rows, build_kg
+from kgcrs.data.kg_schema import KgData
+from kgcrs.data.number_lines import SUFFIXES, read_number_lines
+from kgcrs.data.sources.kg_tables import numbered
+from kgcrs.data.tsv import find_table, read_text
+
+_HINT = "a KGAT folder holds train.txt, test.txt and kg_final.txt (unpack kg_final.zip; an empty file means none)"
+
+
+def load_kgat(folder: Path, *, seed: int = 0) -> KgData:
+    """Loads a folder in the KGAT format.
+
+    Args:
+      folder: holds train.txt, test.txt and kg_final.txt, plain or as .txt.gz. test.txt and kg_final.txt may be empty.
+      seed: of the validation part, which is carved out of train.
+
+    Returns:
+      The validated data, named after the folder. A list file, where there is one, says how many ids there are;
+      otherwise the largest id that occurs does. The items are 0 to the largest id in train.txt and test.txt.
+
+    Raises:
+      KgcrsError: naming file, line and value of what cannot be used.
+    """
+    train, test, graph = (
+        read_number_lines(find_table(folder, stem, suffixes=SUFFIXES, hint=_HINT))
+        for stem in ("train", "test", "kg_final")
+    )
+    train_pairs, test_pairs, triples = train.pairs(), test.pairs(), graph.triples()
+    if not len(train_pairs):
+        raise KgcrsError(f"{train.path} has no interactions: write a line 'user item item ...' per user.")
+    num_users, num_items = (
+        1 + max(int(lines.numbers[lines.is_first() == is_user].max(initial=-1)) for lines in (train, test))
+        for is_user in (True, False)
+    )
+    users = _names(folder, "user") or numbered("user", 0, num_users)
+    listed_items, listed_entities = _names(folder, "item"), _names(folder, "entity")
+    items = listed_items or listed_entities[:num_items] or numbered("item", 0, num_items)
+    num_entities = max(len(items), 1 + int(triples[:, [0, 2]].max(initial=-1)))
+    entities = listed_entities or (*items, *numbered("entity", len(items), num_entities))
+    relations = _names(folder, "relation") or numbered("relation", 0, 1 + int(triples[:, 1].max(initial=-1)))
+    if len(entities) < len(items):
+        raise KgcrsError(
+            f"{folder} lists {len(entities):,} entities but has {len(items):,} items, which are the first entities: "
+            "list the items in entity_list.txt too, or remove that file."
+        )
+    for lines in (train, test):
+        first = lines.is_first()
+        lines.check_below(len(users), first, "users", "user_list.txt")
+        lines.check_below(len(items), ~first, "items", "item_list.txt")
+    is_relation = np.arange(len(graph.numbers)) % 3 == 1
+    graph.check_below(len(relations), is_relation, "relations", "relation_list.txt")
+    graph.check_below(len(entities), ~is_relation, "entities", "entity_list.txt")
+    rows = Rows(
+        name=folder.resolve().name,
+        train=train_pairs,
+        test=test_pairs,
+        triples=triples,
+        user_names=users,
+        entity_names=(*items, *entities[len(items) :]),
+        relation_names=relations,
+        num_items=len(items),
+        published=False,
+    )
+    return build_kg(rows, seed=seed, remarks=() if len(triples) else ("There is no knowledge graph.",))
+
+
+def _names(folder: Path, noun: str) -> tuple[str, ...]:
+    """Returns the names of a list file by id; empty where there is no such file."""
+    if not any((folder / f"{noun}_list{suffix}").is_file() for suffix in SUFFIXES):
+        return ()
+    path = find_table(folder, f"{noun}_list", suffixes=SUFFIXES)
+    header, *lines = read_text(path).split("\n")
+    columns = header.split()
+    if not columns or columns[0] != "org_id" or "remap_id" not in columns:
+        raise KgcrsError(f"{path} begins with '{header[:80]}': its first line must read 'org_id remap_id'.")
+    names: list[str | None] = [None] * len(lines)
+    for row, line in enumerate(lines):
+        number, name = _entry(line.split(), columns)
+        if not number.isdecimal() or int(number) >= len(lines) or names[int(number)] is not None:
+            raise KgcrsError(
+                f"{path}, line {row + 2}: '{line[:80]}' gives no new id from 0 to {len(lines) - 1}; "
+                "list every id once, as 'org_id remap_id'."
+            )
+        names[int(number)] = name
+    return tuple(name or "" for name in names)
+
+
+def _entry(cells: list[str], columns: list[str]) -> tuple[str, str]:
+    """Returns the id and the name that one line gives; an empty id when cells are missing."""
+    short = len(columns) - len(cells)
+    if short == 1 and len(cells) == 2:
+        # The published Yelp2018 item list lacks the blank between remap_id and freebase_id, which repeats org_id.
+        return cells[1].removesuffix(cells[0]), cells[0]
+    # Only the name may hold blanks, so the other columns are counted from the right.
+    return (
+        ("", "")
+        if short > 0
+        else (cells[columns.index("remap_id") - len(columns)], " ".join(cells[: 1 - len(columns)]))
+    )
