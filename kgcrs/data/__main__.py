@@ -71,10 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def list_datasets(data_root: str | None = None) -> list[str]:
     """Returns a line per data set: name, content, origin, and whether its files were found."""
     missing = f"not found: set --data-root or {ROOT_VARIABLE}"
-    rows = [
-        (name, source.summary, source.origin, _where(name, data_root) or missing)
-        for name, source in (*DATASETS.items(), *KG_DATASETS.items())
-    ]
+    texts = [(name, source.summary, source.origin) for name, source in DATASETS.items()]
+    texts += [(name, source.summary, source.origin) for name, source in KG_DATASETS.items()]
+    rows = [(*text, _where(text[0], data_root) or missing) for text in texts]
     own = (
         f"{OWN_PREFIX}PATH",
         "your own tables",

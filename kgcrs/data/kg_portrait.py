@@ -6,7 +6,7 @@ import numpy as np
 
 from kgcrs.data.kg_schema import KgData
 from kgcrs.data.portrait import columns
-from kgcrs.data.schema import SPLITS, IntArray
+from kgcrs.data.schema import SPLITS
 
 _MOST_RELATIONS = 12
 
@@ -74,7 +74,7 @@ def _graph(data: KgData) -> list[str]:
     ]
 
 
-def _spread(numbers: IntArray) -> str:
+def _spread(numbers: np.ndarray) -> str:
     return f"mean {numbers.mean():.1f}, median {np.median(numbers):g}, max {numbers.max():,}"
 
 

@@ -49,9 +49,7 @@ class NumberLines:
         """
         blank = np.flatnonzero(self.per_line == 0)
         if blank.size:
-            raise KgcrsError(
-                f"{self.path}, line {blank[0] + 1} is blank: write 'user item item ...', or drop the line."
-            )
+            raise KgcrsError(f"{self.path}, line {blank[0] + 1} is blank: write 'user item item ...' or drop it.")
         first = self.is_first()
         return np.stack([np.repeat(self.numbers[first], self.per_line - 1), self.numbers[~first]], axis=1)
 

@@ -12,7 +12,7 @@ from kgcrs.data.__main__ import check, describe, list_datasets, main
 def test_list_names_every_data_set(monkeypatch):
     monkeypatch.delenv("KGCRS_DATA", raising=False)
     text = "\n".join(list_datasets())
-    for name in (*kgcrs.data.DATASETS, "folder:PATH"):
+    for name in (*kgcrs.data.DATASETS, *kgcrs.data.KG_DATASETS, "folder:PATH", "kgat:PATH"):
         assert name in text
     assert "not found: set --data-root or KGCRS_DATA" in text
 
@@ -23,17 +23,48 @@ def test_describe_shows_splits_and_examples():
         assert part in text
 
 
+def test_describe_shows_the_graph(capsys):
+    assert main(["describe", "synthetic_kg", "--seed", "1"]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "items with a triple: 100.0%; triples per item: mean 4.0",
+        "artist plays genre       48",
+        "(has genre: ",
+        "test     720  20.0%",
+    ):
+        assert part in text
+    with pytest.raises(KgcrsError, match="--split-ratio does not apply to 'synthetic_kg'"):
+        main(["describe", "synthetic_kg", "--split-ratio", "8", "1", "1"])
+
+
+def test_describe_shows_a_folder_without_a_graph(tmp_path, capsys):
+    for stem, text in {"train": "0 0 1", "test": "", "kg_final": ""}.items():
+        (tmp_path / f"{stem}.txt").write_text(text)
+    assert main(["describe", f"kgat:{tmp_path}"]) == 0
+    text = capsys.readouterr().out
+    assert "no knowledge graph" in text and "note: There are no test interactions." in text
+    assert main(["check", f"kgat:{tmp_path}"]) == 0
+    assert "note: There is no knowledge graph." in capsys.readouterr().out
+
+
 def test_check_reports_sizes(capsys, monkeypatch):
     monkeypatch.delenv("KGCRS_DATA", raising=False)
     assert check("synthetic")[0] == "synthetic: ok"
     assert main(["check"]) == 0
-    assert "synthetic_bits: ok" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "synthetic_bits: ok" in printed and "synthetic_kg: ok" in printed
 
 
 def test_names_and_roots_that_cannot_be_used(monkeypatch, tmp_path):
     monkeypatch.delenv("KGCRS_DATA", raising=False)
     with pytest.raises(KgcrsError, match="Did you mean 'lastfm'"):
         kgcrs.data.load("lastfmm")
+    with pytest.raises(KgcrsError, match="Did you mean 'book_crossing_kg'"):
+        kgcrs.data.load_kg("book_crosing_kg")
+    with pytest.raises(KgcrsError, match="no dataset 'amazonbook': use synthetic, .*Did you mean 'amazon_book'"):
+        main(["describe", "amazonbook"])
+    with pytest.raises(KgcrsError, match="'amazon_book' has interactions and a knowledge graph.*load_kg"):
+        kgcrs.data.load("amazon_book")
     with pytest.raises(KgcrsError, match="--data-root or set the environment variable KGCRS_DATA"):
         kgcrs.data.load("lastfm")
     with pytest.raises(KgcrsError, match=f"no folder lastfm_crs under the data root {tmp_path}"):

@@ -16,17 +16,13 @@ from kgcrs.data.sources.kg_tables import COPY_AGAIN, Published, numbered, read_n
 from kgcrs.data.tsv import check_count, check_ids, find_table, locate, read_table
 
 FOLDER = "alibaba_ifashion_mini"
-PUBLISHED = Published(
-    users=114_737, items=30_040, entities=89_196, relations=51, interactions=400_583, triples=279_155
-)  # fmt: skip
+PUBLISHED = Published(users=114_737, items=30_040, entities=89_196, relations=51, interactions=400_583, triples=279_155)
 ITEMS_WITH_INTERACTIONS = 28_101
 MIN_INTERACTIONS = 5
 """The default of `min_interactions`: most users have three, which leaves too little to learn a taste from."""
 
 
-def load_alibaba_ifashion_mini(
-    data_root: Path, *, seed: int = 0, min_interactions: int = MIN_INTERACTIONS
-) -> KgData:  # fmt: skip
+def load_alibaba_ifashion_mini(data_root: Path, *, seed: int = 0, min_interactions: int = MIN_INTERACTIONS) -> KgData:
     """Loads the set, keeps users with enough interactions and splits those 6 : 2 : 2 per user.
 
     Args:

@@ -13,9 +13,7 @@ from kgcrs.data.sources.kg_tables import Published, numbered, read_rated_pairs, 
 from kgcrs.data.tsv import locate
 
 FOLDER = "book_crossing_kg"
-PUBLISHED = Published(
-    users=17_860, items=14_967, entities=77_903, relations=25, interactions=69_873, triples=151_500
-)  # fmt: skip
+PUBLISHED = Published(users=17_860, items=14_967, entities=77_903, relations=25, interactions=69_873, triples=151_500)
 
 
 def load_book_crossing_kg(data_root: Path, *, seed: int = 0) -> KgData:

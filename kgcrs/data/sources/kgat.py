@@ -98,7 +98,7 @@ def _names(folder: Path, noun: str) -> tuple[str, ...]:
                 "list every id once, as 'org_id remap_id'."
             )
         names[int(number)] = name
-    return tuple(name or "" for name in names)
+    return tuple(name or f"{noun} #{number}" for number, name in enumerate(names))
 
 
 def _entry(cells: list[str], columns: list[str]) -> tuple[str, str]:
@@ -107,9 +107,9 @@ def _entry(cells: list[str], columns: list[str]) -> tuple[str, str]:
     if short == 1 and len(cells) == 2:
         # The published Yelp2018 item list lacks the blank between remap_id and freebase_id, which repeats org_id.
         return cells[1].removesuffix(cells[0]), cells[0]
+    if short == 1 and len(cells) == 1:
+        return cells[0], ""  # an entity without a name of its own
+    if short > 0:
+        return "", ""
     # Only the name may hold blanks, so the other columns are counted from the right.
-    return (
-        ("", "")
-        if short > 0
-        else (cells[columns.index("remap_id") - len(columns)], " ".join(cells[: 1 - len(columns)]))
-    )
+    return cells[columns.index("remap_id") - len(columns)], " ".join(cells[: 1 - len(columns)])

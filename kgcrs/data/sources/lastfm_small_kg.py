@@ -13,9 +13,7 @@ from kgcrs.data.sources.kg_tables import Published, numbered, read_names, read_r
 from kgcrs.data.tsv import locate
 
 FOLDER = "lastfm_small_kg"
-PUBLISHED = Published(
-    users=1_872, items=3_846, entities=9_366, relations=60, interactions=21_173, triples=15_518
-)  # fmt: skip
+PUBLISHED = Published(users=1_872, items=3_846, entities=9_366, relations=60, interactions=21_173, triples=15_518)
 
 
 def load_lastfm_small_kg(data_root: Path, *, seed: int = 0) -> KgData:
