@@ -49,7 +49,8 @@ class Stage(NamedTuple):
 @jax.jit
 def _all_finite(tree: Any) -> Array:
     """Whether every number of a tree is finite; bool []. One small result, so that the tree stays on its device."""
-    return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+    numbers = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in numbers]).all()
 
 
 def whole_chunks(limit: int, chunk: int) -> int:

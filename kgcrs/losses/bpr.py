@@ -40,6 +40,31 @@ def bpr_attribute_loss(
     return -jax.nn.log_sigmoid(positive - negative) + l2 * squared_norm
 
 
+def perturbed_bpr_loss(user: Array, positive: Array, negative: Array, size: float | Array) -> Array:
+    """The ranking loss at vectors moved a step of length `size` each, in the direction that hurts most (AdvIR).
+
+    The step is a constant for the gradient: the model learns to be right around its vectors, not to flee from them.
+
+    Args:
+      user, positive, negative: float32 [D]. size: float [].
+
+    Returns:
+      float32 []. Nats; never less than the loss without the step, to first order in `size`.
+    """
+
+    def loss(vectors: tuple[Array, Array, Array]) -> Array:
+        u, i, j = vectors
+        return bpr_item_loss(u @ i, u @ j)
+
+    vectors = (user, positive, negative)
+    slope = jax.lax.stop_gradient(jax.grad(loss)(vectors))
+    step = jax.tree.map(lambda g: size * g / (jnp.linalg.norm(g) + 1e-12), slope)
+    return loss(jax.tree.map(jnp.add, vectors, step))
+
+
 def bpr_gradient_magnitude(positive: Array, negative: Array) -> Array:
-    """Size of the slope of the ranking loss: sigmoid(negative - positive), float32 []. Large for hard negatives."""
+    """Size of the slope of the ranking loss: sigmoid(negative - positive), float32 []. Large for hard negatives.
+
+    Source: KGPolicy Eq. 4
+    """
     return jax.nn.sigmoid(jnp.asarray(negative) - positive)

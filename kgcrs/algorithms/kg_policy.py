@@ -1,0 +1,168 @@
+"""KGPolicy's sampler: the path policy drawn from, paid by the recommender, and updated by REINFORCE (KGPolicy 3).
+
+The sampler and the recommender take turns (3.4): the policy walks to a negative for every training pair, the
+recommender takes its step on them, then the updated recommender pays every node of the walk (Eq. 7) and the policy
+takes its step. No gradient flows from the reward into the recommender or through it into the policy.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from kgcrs.algorithms.fit_bpr import Sampler
+from kgcrs.algorithms.hard_negatives import SamplerData
+from kgcrs.graph.collaborative import CollaborativeGraph
+from kgcrs.losses.policy_gradient import discounted_returns, reinforce_loss
+from kgcrs.models.policies.path import PathPlan, PathPolicy, Walk, walk
+from kgcrs.models.recommenders.interface import Recommender
+
+
+class PolicyHyper(NamedTuple):
+    """Numbers a sweep may vary.
+
+    lr: of the policy's Adam. discount: gamma. prediction, similarity: weights of the two parts of the reward.
+    entropy_bonus: weight of the walk's entropy in the objective. baseline_decay: of the running mean per exploration.
+    """
+
+    lr: float | Array = 1e-3
+    discount: float | Array = 0.99
+    prediction: float | Array = 1.0
+    similarity: float | Array = 1.0
+    entropy_bonus: float | Array = 0.0
+    baseline_decay: float | Array = 0.99
+
+
+class PolicyState(NamedTuple):
+    """params: flax parameters of `PathPolicy`. opt_state: Adam. baseline: float32 [T], running mean return.
+
+    steps: int32 [], updates so far. key: random key of reward shuffling.
+    """
+
+    params: Any
+    opt_state: optax.OptState
+    baseline: Array
+    steps: Array
+    key: Array
+
+
+class PolicyPlan(NamedTuple):
+    """Static settings. path: PathPlan. dim, num_layers: of the graph learning.
+
+    credit: "to_go" (the gradient of Eq. 8) or "immediate" (Eq. 16 as printed: each log-probability times its own
+    discounted reward, which is not that gradient for T > 1). learns: False freezes the policy at its start.
+    shuffle: pays every walk the reward of another one (an ablation: nothing can then be learned).
+    """
+
+    path: PathPlan = PathPlan()
+    dim: int = 64
+    num_layers: int = 2
+    credit: Literal["to_go", "immediate"] = "to_go"
+    learns: bool = True
+    shuffle: bool = False
+
+
+def negative_reward(
+    recommender: Recommender, tables: Any, user: Array, item: Array, negative: Array, hyper: PolicyHyper
+) -> Array:
+    """R = y_uj + r_i . r_j: hard for the user (prediction), and close to what she took (similarity); float32 [...].
+
+    Source: KGPolicy Eq. 7
+
+    Args:
+      user, item, negative: int32 [...].
+    """
+    prediction = recommender.score(tables, user, negative)
+    return hyper.prediction * prediction + hyper.similarity * recommender.similarity(tables, item, negative)
+
+
+def walk_returns(rewards: Array, discount: float | Array, credit: str) -> Array:
+    """What each exploration is credited with; float32 [T] -> float32 [T].
+
+    Source: KGPolicy Eq. 8
+    Reading: reward to go; with `credit="immediate"`, gamma^(t-1) R(e_t) as in Eq. 16.
+    """
+    if credit == "immediate":
+        return rewards * discount ** jnp.arange(rewards.shape[0])
+    return discounted_returns(rewards, discount)
+
+
+def walk_objective(log_prob: Array, entropy: Array, advantage: Array, entropy_bonus: float | Array) -> Array:
+    """REINFORCE surrogate of a batch of walks, to be minimised; float32 [].
+
+    Source: KGPolicy Eq. 16
+    Reading: the advantage comes from `walk_returns` minus a running mean; see there for the credit.
+
+    Args:
+      log_prob, entropy: float32 [B, T], of the choices taken. advantage: float32 [B, T]; no gradient flows through it.
+    """
+    per_walk = reinforce_loss(log_prob, advantage).sum(-1) - entropy_bonus * entropy.sum(-1)
+    return per_walk.mean()
+
+
+def draw_walks(params: Any, key: Array, user: Array, item: Array, data: SamplerData, plan: PolicyPlan) -> Walk:
+    """Walks of a batch of training pairs; int32 [B] each. Pair b uses key fold_in(key, b), whatever the batch."""
+    graph = data.graph
+    assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
+    policy = PathPolicy(graph.num_nodes, plan.dim, plan.num_layers)
+    h, temperature = cast(tuple[Array, Array], policy.apply(params, graph))
+    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
+    one = lambda k, u, i: walk(k, h, temperature, u, i, graph, data.user_items, plan.path)  # noqa: E731
+    return jax.vmap(one)(keys, user, item)
+
+
+def kg_policy_sampler(
+    recommender: Recommender, graph: CollaborativeGraph, hyper: PolicyHyper, plan: PolicyPlan
+) -> Sampler:
+    """The policy as a `Sampler`; `graph` is read for its shape only."""
+    policy = PathPolicy(graph.num_nodes, plan.dim, plan.num_layers)
+    adam = optax.scale_by_adam()
+
+    def init(key: Array) -> PolicyState:
+        init_key, run_key = jax.random.split(key)
+        params = policy.init(init_key, graph)
+        return PolicyState(params, adam.init(params), jnp.zeros(plan.path.explorations), jnp.int32(0), run_key)
+
+    def draw(key: Array, state: PolicyState, _: Any, user: Array, item: Array, data: SamplerData) -> Any:
+        if not plan.learns:
+            taken = draw_walks(state.params, key, user, item, data, plan)
+            return taken.item[:, -1], (None, taken)
+
+        def probabilities(params: Any) -> tuple[tuple[Array, Array], Walk]:
+            taken = draw_walks(params, key, user, item, data, plan)
+            return (taken.log_prob, taken.entropy), taken
+
+        # The pull-back waits in the trace until the recommender has paid: the graph is learned once per step.
+        _, pull_back, taken = jax.vjp(probabilities, state.params, has_aux=True)
+        return taken.item[:, -1], (pull_back, taken)
+
+    def learn(
+        state: PolicyState, trace: tuple[Any, Walk], tables: Any, user: Array, item: Array, _: SamplerData
+    ) -> tuple[PolicyState, dict[str, Array]]:
+        pull_back, taken = trace
+        pay = lambda u, i, j: negative_reward(recommender, tables, u, i, j, hyper)  # noqa: E731
+        reward = pay(user[:, None], item[:, None], taken.item)  # [B, T]
+        metrics = {"reward": reward[:, -1].mean(), "policy_entropy": taken.entropy.mean()}
+        if not plan.learns:
+            return state, metrics
+        if plan.shuffle:
+            order = jax.random.permutation(jax.random.fold_in(state.key, state.steps), user.shape[0])
+            reward = reward[order]
+        returns = jax.vmap(lambda r: walk_returns(r, hyper.discount, plan.credit))(reward)
+        # The first batch is its own baseline: a running mean that started at zero would pay every walk at first.
+        baseline = jnp.where(state.steps == 0, returns.mean(0), state.baseline)
+        advantage = returns - baseline
+        slope = jax.grad(walk_objective, argnums=(0, 1))
+        grads = pull_back(slope(taken.log_prob, taken.entropy, advantage, hyper.entropy_bonus))[0]
+        updates, opt_state = adam.update(grads, state.opt_state)
+        params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
+        baseline = baseline + (1 - hyper.baseline_decay) * (returns.mean(0) - baseline)
+        moved = PolicyState(params, opt_state, baseline, state.steps + 1, state.key)
+        return moved, metrics | {"advantage": advantage.mean()}
+
+    return Sampler("KGPolicy", init, draw, learn)

@@ -1,0 +1,162 @@
+"""Everything a KGPolicy run reads, built once from a data set: training pairs, item sets, the graph, the users to rank.
+
+Only training interactions reach the pairs, the item sets and the graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from kgcrs.algorithms.adversarial_negatives import GeneratorHyper, adversarial_sampler
+from kgcrs.algorithms.fit_bpr import BprData, BprHyper, BprPlan, Sampler
+from kgcrs.algorithms.hard_negatives import (
+    HardNegatives,
+    SamplerData,
+    Source,
+    hard_negative_sampler,
+    popularity_shares,
+)
+from kgcrs.algorithms.kg_policy import PolicyHyper, PolicyPlan, kg_policy_sampler
+from kgcrs.core.settings.kgpolicy import KgPolicyConfig, SamplerConfig
+from kgcrs.data.kg_schema import KgData, no_triples
+from kgcrs.graph.collaborative import CollaborativeGraph, build_graph
+from kgcrs.graph.item_sets import ItemSets, build_item_sets
+from kgcrs.graph.segment import SparseGraph, build_sparse_graph
+from kgcrs.models.policies.path import PathPlan
+from kgcrs.models.recommenders.graph_mf import EntityFields, entity_fm, light_gcn
+from kgcrs.models.recommenders.interface import Recommender
+from kgcrs.models.recommenders.memory_translation import memory_translation
+from kgcrs.models.recommenders.mf import mf
+
+SOURCES: dict[str, Source] = {
+    "rns": "uniform",
+    "pns": "popular",
+    "dns": "uniform",
+    "rws": "walk",
+    "kg_dns": "two_hop",
+    "mixed": "mixed",
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Ranking:
+    """A ranking task.
+
+    users: int32 [n]. seen: ItemSets, masked out. relevant: ItemSets to find. width: static, longest row of `seen`.
+    """
+
+    users: Array
+    seen: ItemSets
+    relevant: ItemSets
+    width: int = field(metadata={"static": True})
+
+
+class RankingWorld(NamedTuple):
+    """bpr: what fitting reads. valid, test: ranking tasks. graph: of training interactions and triples."""
+
+    bpr: BprData
+    valid: Ranking
+    test: Ranking
+    graph: CollaborativeGraph
+
+
+def ranking_task(data: KgData, split: str) -> Ranking:
+    """All items for every user with an item in `split`; training items are masked, for test validation items too."""
+    seen = [data.pairs("train")] + ([data.pairs("valid")] if split == "test" else [])
+    masked = np.concatenate(seen)
+    relevant = data.pairs(split)
+    width = int(np.bincount(masked[:, 0], minlength=data.num_users).max(initial=1))
+    return Ranking(
+        jnp.asarray(np.unique(relevant[:, 0]), jnp.int32),
+        build_item_sets(masked, data.num_users),
+        build_item_sets(relevant, data.num_users),
+        width,
+    )
+
+
+def build_ranking_world(data: KgData, settings: KgPolicyConfig) -> RankingWorld:
+    """Arrays on the device for one data set."""
+    train, config = data.pairs("train"), settings.sampler
+    graph = build_graph(data, train, config.hop_types)
+    counts = jnp.asarray(np.bincount(train[:, 1], minlength=data.num_items))
+    sampling = SamplerData(
+        build_item_sets(train, data.num_users), popularity_shares(counts, config.popularity_exponent), graph
+    )
+    bpr = BprData(
+        jnp.asarray(train[:, 0]), jnp.asarray(train[:, 1]), recommender_graph(data, settings.bpr.model), sampling
+    )
+    return RankingWorld(bpr, ranking_task(data, "valid"), ranking_task(data, "test"), graph)
+
+
+def make_recommender(data: KgData, config: KgPolicyConfig) -> Recommender:
+    """The recommender that the settings name; nmrn brings its own."""
+    sizes, bpr = (data.num_users, data.num_items), config.bpr
+    if config.sampler.name == "nmrn":
+        return memory_translation(*sizes, bpr.dim, config.sampler.memory_slots, bpr.init_scale)
+    if bpr.model == "fm":
+        return entity_fm(*sizes, data.num_entities, bpr.dim, bpr.init_scale)
+    if bpr.model == "lightgcn":
+        return light_gcn(*sizes, bpr.dim, scale=bpr.init_scale)
+    return mf(*sizes, bpr.dim, bpr.init_scale)
+
+
+def recommender_graph(data: KgData, model: str) -> EntityFields | SparseGraph | None:
+    """The graph data that the recommender reads: training interactions, or the item's entities; None for mf."""
+    if model == "fm":
+        linked = data.triples[data.triples[:, 0] < data.num_items][:, [0, 2]]
+        back = data.triples[data.triples[:, 2] < data.num_items][:, [2, 0]]
+        links = np.unique(np.concatenate([linked, back]), axis=0)
+        count = np.bincount(links[:, 0], minlength=data.num_items)
+        shape = (data.num_items, data.num_entities)
+        return EntityFields(build_sparse_graph(links[:, 0], links[:, 1], shape, 1.0 / count[links[:, 0]]))
+    if model == "lightgcn":
+        only_items = dataclasses.replace(
+            data, num_entities=data.num_items, entity_names=data.entity_names[: data.num_items], triples=no_triples()
+        )
+        return build_graph(only_items, data.pairs("train"), "cf").symmetric
+    return None
+
+
+def make_sampler(config: SamplerConfig, recommender: Recommender, graph: CollaborativeGraph, dim: int) -> Sampler:
+    """The negative sampler that the settings name."""
+    if config.name == "kgpolicy":
+        path = PathPlan(
+            config.explorations,
+            config.num_neighbours,
+            config.num_kept,
+            config.random_items,
+            config.random_nodes,
+            config.selection,
+        )
+        plan = PolicyPlan(path, dim, config.num_layers, config.credit, config.learns, config.shuffle_rewards)
+        policy_hyper = PolicyHyper(
+            config.lr, config.discount, config.prediction, config.similarity, config.entropy_bonus
+        )
+        return kg_policy_sampler(recommender, graph, policy_hyper, plan)
+    if config.name in ("irgan", "advir", "nmrn"):
+        hyper = GeneratorHyper(config.lr, config.temperature)
+        name = {"irgan": "IRGAN", "advir": "AdvIR", "nmrn": "NMRN"}[config.name]
+        # The generator is a second copy of the recommender's own kind.
+        return adversarial_sampler(name, recommender, recommender, hyper, config.pool_size)
+    single = config.name in ("rns", "pns", "rws")
+    how = HardNegatives(SOURCES[config.name], 1 if single else config.num_candidates, config.explorations)
+    return hard_negative_sampler(config.name.upper().replace("_", "-"), recommender, how)
+
+
+def bpr_plan(config: KgPolicyConfig) -> BprPlan:
+    """Static part of the recommender's settings."""
+    perturbation = config.sampler.perturbation if config.sampler.name == "advir" else 0.0
+    return BprPlan(config.bpr.batch_size, config.bpr.optimizer, config.bpr.positive_draw, perturbation)
+
+
+def bpr_hyper(config: KgPolicyConfig) -> BprHyper:
+    """The default lane: the config's own numbers."""
+    return BprHyper(config.bpr.lr, config.bpr.l2)

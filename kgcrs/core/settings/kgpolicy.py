@@ -1,0 +1,149 @@
+"""Static settings of KGPolicy: the recommender, the negative sampler it is trained with, and the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kgcrs.core.settings.require import require
+
+SamplerName = Literal["rns", "pns", "dns", "rws", "kg_dns", "mixed", "irgan", "advir", "nmrn", "kgpolicy"]
+
+
+@dataclass(frozen=True)
+class BprConfig:
+    """The recommender and its optimiser (KGPolicy 2.2)."""
+
+    model: Literal["mf", "fm", "lightgcn"] = "mf"
+    """The recommender: matrix factorisation, a factorisation machine over the item's entities, or light graph
+    convolution over the training interactions."""
+    dim: int = 64
+    """Width of all vectors."""
+    init_scale: float = 0.1
+    """Standard deviation of the initial vectors."""
+    lr: float = 0.001
+    """Learning rate."""
+    l2: float = 0.0001
+    """Penalty per example on the squared norms of its vectors. The released code's `regs` r at batch size B is
+    r * B / 2 here."""
+    batch_size: int = 1024
+    """Training pairs per step."""
+    optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
+    """adam as published; adagrad moves rare rows further."""
+    positive_draw: Literal["interaction", "user"] = "interaction"
+    """Every interaction equally often (the paper's sum), or a uniform user and one of her items (the released code)."""
+    max_epochs: int = 100
+    """Epochs at most."""
+    eval_every: int = 5
+    """Epochs between validations."""
+    patience: int = 4
+    """Validations without a better recall before training stops."""
+    warm_epochs: int = 0
+    """Epochs of training with uniform negatives before the sampler takes over: the warm start, the same for all."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on values that leave nothing to train."""
+        for name in ("dim", "batch_size", "max_epochs", "eval_every", "patience"):
+            require(getattr(self, name) >= 1, f"bpr.{name}", getattr(self, name), "it must be at least 1")
+        require(self.lr > 0, "bpr.lr", self.lr, "a learning rate is positive")
+        require(self.l2 >= 0, "bpr.l2", self.l2, "a penalty is at least 0")
+        require(self.warm_epochs >= 0, "bpr.warm_epochs", self.warm_epochs, "0 means no warm start")
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Where negatives come from (KGPolicy 3, 4.2)."""
+
+    name: SamplerName = "kgpolicy"
+    """rns uniform, pns by popularity, dns best of M uniform, rws random walk, kg_dns best of M two-hop items, mixed
+    half of each, irgan and advir a generator trained against the recommender, nmrn the same with translation models,
+    kgpolicy the learned walk."""
+    num_candidates: int = 16
+    """M of dns, kg_dns and mixed."""
+    pool_size: int = 256
+    """Uniform items the generator chooses from (irgan, advir, nmrn)."""
+    temperature: float = 0.2
+    """Of the generator's softmax."""
+    perturbation: float = 0.5
+    """Length of advir's step against the recommender's vectors."""
+    memory_slots: int = 20
+    """Memory slots of nmrn's translation models."""
+    popularity_exponent: float = 0.75
+    """beta of pns."""
+    explorations: int = 2
+    """T: explorations of a walk (rws, kgpolicy)."""
+    num_neighbours: int = 64
+    """n1: neighbours looked at per node."""
+    num_kept: int = 32
+    """n2: neighbours kept by pruning."""
+    random_items: int = 16
+    """n_r: random items beside the neighbours at the end of each exploration."""
+    random_nodes: int = 0
+    """Random entities beside the neighbours in the middle of each exploration."""
+    hop_types: Literal["both", "kg", "cf"] = "both"
+    """Edges walked over: all, the knowledge graph's only, or interactions only."""
+    num_layers: int = 2
+    """L: layers of graph learning."""
+    lr: float = 0.001
+    """Learning rate of the policy, or of the generator (irgan, advir, nmrn)."""
+    discount: float = 0.99
+    """gamma."""
+    prediction: float = 1.0
+    """Weight of the prediction reward (how the recommender scores the negative for the user)."""
+    similarity: float = 1.0
+    """Weight of the similarity reward (how close the negative is to the positive item)."""
+    entropy_bonus: float = 0.0
+    """Weight of the policy's entropy."""
+    credit: Literal["to_go", "immediate"] = "to_go"
+    """Reward to go (the gradient of Eq. 8), or Eq. 16 as printed."""
+    selection: Literal["sample", "uniform"] = "sample"
+    """sample from the policy, or walk uniformly over the pruned neighbours (ablation)."""
+    learns: bool = True
+    """False freezes the policy at its start (ablation)."""
+    shuffle_rewards: bool = False
+    """Pay every walk another one's reward (ablation: nothing can be learned)."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on empty pools and walks."""
+        for name in (
+            "num_candidates",
+            "pool_size",
+            "memory_slots",
+            "explorations",
+            "num_neighbours",
+            "num_kept",
+            "random_items",
+            "num_layers",
+        ):
+            require(getattr(self, name) >= 1, f"sampler.{name}", getattr(self, name), "it must be at least 1")
+        require(self.temperature > 0, "sampler.temperature", self.temperature, "a temperature is positive")
+        require(self.perturbation >= 0, "sampler.perturbation", self.perturbation, "a length is at least 0")
+        require(0 <= self.discount <= 1, "sampler.discount", self.discount, "it must lie in [0, 1]")
+        require(
+            self.popularity_exponent >= 0, "sampler.popularity_exponent", self.popularity_exponent, "it is at least 0"
+        )
+
+
+@dataclass(frozen=True)
+class KgPolicyConfig:
+    """A whole KGPolicy run: data, recommender, sampler."""
+
+    dataset: str = "synthetic_kg"
+    """synthetic_kg (embedded), lastfm_small_kg, book_crossing_kg, lastfm_kg, amazon_book, alibaba_ifashion_mini, or
+    kgat:PATH with files in the KGAT format (docs/data.md)."""
+    data_root: str = ""
+    """Folder that holds the data sets; empty reads the environment variable KGCRS_DATA."""
+    seed: int = 0
+    """Seed of every random stream of the run."""
+    run_dir: str = ""
+    """Where the run is kept. Empty: runs/kgpolicy-<dataset>-<sampler>-seed<seed>. The same command resumes it."""
+    fresh: bool = False
+    """Start over: forget what the run folder holds."""
+    bpr: BprConfig = BprConfig()
+    """The recommender."""
+    sampler: SamplerConfig = SamplerConfig()
+    """The negative sampler."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on settings that contradict each other."""
+        require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")

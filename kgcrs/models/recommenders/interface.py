@@ -1,0 +1,69 @@
+"""What a negative sampler, a loss and an evaluation may ask of a recommender: any with a score function will do.
+
+A recommender is five pure functions. `tables` does once per step what does not depend on the pair (composing fields,
+graph convolutions); the others read its result. Models whose score is a dot product of a user and an item vector get
+theirs from `dot_product_recommender`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+
+class Recommender(NamedTuple):
+    """A model with parameters P (a dict), graph data G and composed tables T, all pytrees.
+
+    name: as printed.
+    init: key -> P.
+    tables: (P, G) -> T.
+    score: (T, user int32 [...], item int32 [...]) -> float32 [...]. y_ui; a logit.
+    similarity: (T, item int32 [...], item int32 [...]) -> float32 [...]. Of two items, for the reward of KGPolicy.
+    squared_norm: (T, user int32 [...], items int32 [..., k]) -> float32 [...]. Of the vectors a training pair touches.
+    scores_of_users: (T, user int32 [B]) -> float32 [B, I]. The same as `score` against every item.
+    """
+
+    name: str
+    init: Callable[[Array], Any]
+    tables: Callable[[Any, Any], Any]
+    score: Callable[[Any, Array, Array], Array]
+    similarity: Callable[[Any, Array, Array], Array]
+    squared_norm: Callable[[Any, Array, Array], Array]
+    scores_of_users: Callable[[Any, Array], Array]
+
+
+class VectorTables(NamedTuple):
+    """Composed vectors of a dot-product model. user: float32 [U, D]. item: float32 [I, D]."""
+
+    user: Array
+    item: Array
+
+
+def vector_score(tables: VectorTables, user: Array, item: Array) -> Array:
+    """y_ui = r_u . r_i for every pair of the broadcast shape; float32 [...].
+
+    Source: KGPolicy Eq. 2
+    """
+    return (tables.user[user] * tables.item[item]).sum(-1)
+
+
+def dot_product_recommender(
+    name: str, init: Callable[[Array], Any], tables: Callable[[Any, Any], VectorTables]
+) -> Recommender:
+    """A recommender whose score is the product of a user and an item vector."""
+
+    def squared_norm(composed: VectorTables, user: Array, items: Array) -> Array:
+        return (composed.user[user] ** 2).sum(-1) + (composed.item[items] ** 2).sum((-1, -2))
+
+    return Recommender(
+        name=name,
+        init=init,
+        tables=tables,
+        score=vector_score,
+        similarity=lambda composed, i, j: (composed.item[i] * composed.item[j]).sum(-1),
+        squared_norm=squared_norm,
+        scores_of_users=lambda composed, user: jnp.matmul(composed.user[user], composed.item.T),
+    )

@@ -1,0 +1,91 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kgcrs.algorithms.adversarial_negatives import GeneratorHyper, adversarial_sampler, irgan_reward, pool_log_probs
+from kgcrs.algorithms.fit_bpr import BprHyper, BprPlan, fit_step, init_bpr
+from kgcrs.core.trees import tree_hash
+from kgcrs.losses.bpr import bpr_item_loss, perturbed_bpr_loss
+from kgcrs.models.recommenders.memory_translation import memory_translation, relation_vector
+from tests.algorithms.test_kg_policy import BPR, DATA, MF, SAMPLING, TRAIN
+from tests.worlds import quick_jit
+
+TRANSLATION = memory_translation(DATA.num_users, DATA.num_items, dim=5, slots=3)
+USER, ITEM = BPR.user[:40], BPR.item[:40]
+
+
+@pytest.mark.parametrize("model", [MF, TRANSLATION], ids=lambda model: model.name)
+def test_choices_come_from_the_pool_and_off_the_training_items(model):
+    sampler = adversarial_sampler("IRGAN", model, model, GeneratorHyper(), pool_size=12)
+    state = sampler.init(jax.random.key(0))
+    negative, taken = sampler.draw(jax.random.key(1), state, None, USER, ITEM, SAMPLING)
+    train = {tuple(pair) for pair in TRAIN.tolist()}
+    assert not any(pair in train for pair in zip(USER.tolist(), negative.tolist(), strict=True))
+    assert all(j in row for j, row in zip(negative.tolist(), taken.pool.tolist(), strict=True))
+
+
+def test_choices_follow_the_softmax_of_the_generator():
+    params = MF.init(jax.random.key(2))
+    pool, mask = jnp.arange(6)[None], jnp.array([[True, True, False, True, True, True]])
+    log_p = pool_log_probs(MF, params, None, jnp.array([3]), pool, mask, 0.01)[0]
+    logits = np.asarray(params["item"][:6] @ params["user"][3]) / 0.01
+    want = np.where(mask[0], np.exp(logits - logits.max()), 0)
+    np.testing.assert_allclose(np.exp(log_p), want / want.sum(), rtol=1e-4)
+
+
+def test_the_reward_by_hand():
+    assert float(irgan_reward(jnp.float32(0.0))) == pytest.approx(np.log(2))
+
+
+def test_the_generator_learns_to_choose_what_pays():
+    """Frozen recommender: after some steps the generator's choices score higher than uniform ones."""
+    sampler = adversarial_sampler("IRGAN", MF, MF, GeneratorHyper(lr=0.05), pool_size=16)
+    plan = BprPlan(batch_size=64)
+    state = init_bpr(jax.random.key(3), MF, sampler, plan)
+    state = state._replace(params=jax.tree.map(lambda x: 10 * x, state.params))  # rewards that differ
+    step = quick_jit(partial(fit_step, recommender=MF, sampler=sampler, plan=plan, num_users=DATA.num_users))
+    rewards = []
+    for n in range(120):
+        state, metrics = step(BprHyper(0.0, 0.0), state, jax.random.key(n), BPR)
+        rewards.append(float(metrics["reward"]))
+    assert np.mean(rewards[-20:]) > 1.3 * np.mean(rewards[:20])
+
+
+def test_each_learner_leaves_the_other_as_it_was():
+    sampler = adversarial_sampler("IRGAN", MF, MF, GeneratorHyper(lr=0.0), pool_size=8)
+    plan = BprPlan(batch_size=16, perturbation=0.5)
+    state = init_bpr(jax.random.key(4), MF, sampler, plan)
+    step = partial(fit_step, recommender=MF, sampler=sampler, plan=plan, num_users=DATA.num_users)
+    after, _ = quick_jit(step)(BprHyper(0.1, 0.0), state, jax.random.key(5), BPR)
+    assert tree_hash(after.sampler.params) == tree_hash(state.sampler.params)
+    assert tree_hash(after.params) != tree_hash(state.params)
+
+
+def test_the_step_against_the_model_hurts_and_is_no_part_of_the_gradient():
+    u, i, j = jax.random.normal(jax.random.key(6), (3, 5))
+    plain = bpr_item_loss(u @ i, u @ j)
+    assert float(perturbed_bpr_loss(u, i, j, 0.0)) == pytest.approx(float(plain), rel=1e-6)
+    assert float(perturbed_bpr_loss(u, i, j, 0.3)) > float(plain)
+    # By hand: the slope for i is -(1 - s) u, so its step is -0.3 u / |u|; likewise for the others.
+    unit = lambda v: v / jnp.linalg.norm(v)  # noqa: E731
+    moved_u, moved_i, moved_j = u - 0.3 * unit(i - j), i - 0.3 * unit(u), j + 0.3 * unit(u)
+    want = bpr_item_loss(moved_u @ moved_i, moved_u @ moved_j)
+    assert float(perturbed_bpr_loss(u, i, j, 0.3)) == pytest.approx(float(want), rel=1e-5)
+    slope = jax.grad(perturbed_bpr_loss, argnums=1)(u, i, j, 0.3)
+    share = jax.nn.sigmoid(moved_u @ moved_j - moved_u @ moved_i)
+    np.testing.assert_allclose(slope, -share * moved_u, rtol=1e-4)
+
+
+def test_the_memory_by_hand():
+    # One slot: attention is 1, so r = m, and the score is -|u + m - i|^2.
+    u, i, keys, memory = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), jnp.ones((1, 2)), jnp.array([[0.5, 0.5]])
+    assert relation_vector(u, i, keys, memory).tolist() == [0.5, 0.5]
+    params = TRANSLATION.init(jax.random.key(7))
+    tables = TRANSLATION.tables(params, None)
+    every = TRANSLATION.scores_of_users(tables, jnp.arange(3))
+    pairs = TRANSLATION.score(tables, jnp.arange(3)[:, None], jnp.arange(DATA.num_items)[None])
+    np.testing.assert_allclose(every, pairs, rtol=1e-5)
+    assert (every <= 0).all()

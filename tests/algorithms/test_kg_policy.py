@@ -1,0 +1,158 @@
+"""REINFORCE of KGPolicy: unbiased, rightly credited, rightly centred, and apart from the recommender."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kgcrs.algorithms.fit_bpr import BprData, BprHyper, BprPlan, fit_epoch, fit_step, init_bpr
+from kgcrs.algorithms.hard_negatives import SamplerData, popularity_shares
+from kgcrs.algorithms.kg_policy import (
+    PolicyHyper,
+    PolicyPlan,
+    draw_walks,
+    kg_policy_sampler,
+    negative_reward,
+    walk_objective,
+    walk_returns,
+)
+from kgcrs.core.trees import tree_hash
+from kgcrs.graph.collaborative import build_graph
+from kgcrs.graph.item_sets import build_item_sets
+from kgcrs.models.policies.path import PathPlan
+from kgcrs.models.recommenders.interface import VectorTables
+from kgcrs.models.recommenders.mf import mf
+from tests.kg_worlds import random_kg
+from tests.worlds import quick_jit
+
+DATA = random_kg()
+TRAIN = DATA.pairs("train")
+GRAPH = build_graph(DATA, TRAIN)
+SAMPLING = SamplerData(build_item_sets(TRAIN, DATA.num_users), popularity_shares(jnp.ones(DATA.num_items), 1.0), GRAPH)
+BPR = BprData(jnp.array(TRAIN[:, 0]), jnp.array(TRAIN[:, 1]), None, SAMPLING)
+MF = mf(DATA.num_users, DATA.num_items, 6)
+SMALL = PolicyPlan(PathPlan(num_neighbours=6, num_kept=4, random_items=3), dim=6)
+STEP = BprPlan(batch_size=32)
+
+
+def test_the_reward_by_hand():
+    tables = VectorTables(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 0.0], [3.0, -1.0]]))
+    zero, one = jnp.int32(0), jnp.int32(1)
+    pay = lambda **weights: float(negative_reward(MF, tables, zero, zero, one, PolicyHyper(**weights)))  # noqa: E731
+    # y_uj = 3 - 2 = 1; r_i . r_j = 3.
+    assert [pay(), pay(similarity=0.0), pay(prediction=0.0), pay(prediction=0.5)] == [4.0, 1.0, 3.0, 3.5]
+
+
+def test_credit_by_hand():
+    rewards = jnp.array([1.0, 2.0, 4.0])
+    assert walk_returns(rewards, 0.5, "to_go").tolist() == [3.0, 4.0, 4.0]
+    assert walk_returns(rewards, 0.5, "immediate").tolist() == [1.0, 1.0, 1.0]
+
+
+def two_armed(x, key, shape, constant):
+    """Surrogate of `shape` one-step walks with one logit x and rewards 0 and 1."""
+    picks = jax.random.bernoulli(key, jax.nn.sigmoid(x), shape)
+    log_prob = jnp.where(picks, jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x))
+    advantage = picks.astype(jnp.float32) - constant
+    return walk_objective(log_prob[:, None], jnp.zeros((shape[0], 1)), advantage[:, None], 0.0)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.5, -3.0])
+def test_the_gradient_is_unbiased_under_any_constant_baseline(constant):
+    x = jnp.float32(0.4)
+    keys = jax.random.split(jax.random.key(0), 400)
+    slopes = -np.asarray(jax.vmap(lambda k: jax.grad(two_armed)(x, k, (250,), constant))(keys))
+    want = float(jax.nn.sigmoid(x) * jax.nn.sigmoid(-x))
+    assert abs(slopes.mean() - want) < 3 * slopes.std() / np.sqrt(400)
+    assert slopes.std() > 0
+
+
+@pytest.mark.parametrize(("credit", "exact"), [("to_go", True), ("immediate", False)])
+def test_reward_to_go_credits_a_first_step_that_pays_later(credit, exact):
+    """Two steps; only the second is paid, and only by what the first chose. (Regression: published credit.)"""
+    x = jnp.float32(-0.3)
+
+    def surrogate(x, key):
+        first, second = jax.random.bernoulli(key, jnp.stack([jax.nn.sigmoid(x), jnp.float32(0.5)]), (500, 2)).T
+        log_first = jnp.where(first, jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x))
+        log_prob = jnp.stack([log_first, jnp.full_like(log_first, jnp.log(0.5))], 1)
+        rewards = jnp.stack([jnp.zeros(500), first.astype(jnp.float32)], 1)
+        returns = jax.vmap(lambda r: walk_returns(r, 1.0, credit))(rewards)
+        return walk_objective(log_prob, jnp.zeros((500, 2)), returns, 0.0)
+
+    slopes = -np.asarray(jax.vmap(lambda k: jax.grad(surrogate)(x, k))(jax.random.split(jax.random.key(1), 300)))
+    want = float(jax.nn.sigmoid(x) * jax.nn.sigmoid(-x))
+    error = abs(slopes.mean() - want)
+    assert (error < 3 * slopes.std() / np.sqrt(300)) == exact
+    if not exact:
+        assert slopes.mean() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("batch", [8, 64])
+def test_the_mean_advantage_is_near_zero_at_any_batch_size(batch):
+    """Regression: the released code subtracts batch x T times the mean reward."""
+    sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(lr=0.0), SMALL)
+    plan = BprPlan(batch_size=batch)
+    state = init_bpr(jax.random.key(2), MF, sampler, plan)
+    # Constant vectors, so that every reward is the same number: the right baseline is exactly that number.
+    flat = jax.tree.map(jnp.ones_like, state.params)
+    hyper = BprHyper(0.0, 0.0)
+    run = quick_jit(
+        partial(fit_step, recommender=MF, sampler=sampler, plan=plan, num_users=DATA.num_users), static_argnames=()
+    )
+    state = state._replace(params=flat)
+    for step in range(3):
+        state, metrics = run(hyper, state, jax.random.key(step), BPR)
+        assert float(metrics["reward"]) == pytest.approx(12.0)
+        assert float(metrics["advantage"]) == pytest.approx(0.0, abs=1e-4)
+
+
+def run_step(hyper, policy_hyper, plan=SMALL):
+    sampler = kg_policy_sampler(MF, GRAPH, policy_hyper, plan)
+    state = init_bpr(jax.random.key(3), MF, sampler, STEP)
+    run = quick_jit(partial(fit_step, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
+    return state, *run(hyper, state, jax.random.key(4), BPR)
+
+
+def test_each_learner_leaves_the_other_as_it_was():
+    before, after, _ = run_step(BprHyper(0.1, 0.0), PolicyHyper(lr=0.0))
+    assert tree_hash(before.params) != tree_hash(after.params)
+    assert tree_hash(before.sampler.params) == tree_hash(after.sampler.params)
+    before, after, _ = run_step(BprHyper(0.0, 0.0), PolicyHyper(lr=0.1))
+    assert tree_hash(before.params) == tree_hash(after.params)
+    assert tree_hash(before.sampler.params) != tree_hash(after.sampler.params)
+
+
+def test_a_frozen_policy_stays():
+    before, after, metrics = run_step(BprHyper(0.1, 0.0), PolicyHyper(lr=0.1), SMALL._replace(learns=False))
+    assert tree_hash(before.sampler) == tree_hash(after.sampler) and "reward" in metrics
+
+
+def test_the_pulled_back_gradient_is_that_of_walks_drawn_again():
+    """The trace's pull-back must equal differentiating the same walks from scratch."""
+    sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(), SMALL)
+    state = sampler.init(jax.random.key(5))
+    user, item = BPR.user[:16], BPR.item[:16]
+    advantage = jax.random.normal(jax.random.key(6), (16, 2))
+    _, (pull_back, taken) = sampler.draw(jax.random.key(7), state, None, user, item, SAMPLING)
+    slope = jax.grad(walk_objective, argnums=(0, 1))(taken.log_prob, taken.entropy, advantage, 0.1)
+
+    def from_scratch(params):
+        again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, SMALL)
+        return walk_objective(again.log_prob, again.entropy, advantage, 0.1)
+
+    for a, b in zip(
+        jax.tree.leaves(pull_back(slope)[0]), jax.tree.leaves(jax.grad(from_scratch)(state.params)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another():
+    sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(lr=0.01), SMALL)
+    run = quick_jit(partial(fit_epoch, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
+    finish = lambda seed: tree_hash(  # noqa: E731
+        run(BprHyper(0.01, 1e-4), init_bpr(jax.random.key(seed), MF, sampler, STEP), BPR)[0].params
+    )
+    assert finish(0) == finish(0) != finish(1)

@@ -1,0 +1,44 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgcrs.graph.item_sets import build_item_sets, contains, draw_member
+
+pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=40, unique=True)
+
+
+@given(rows=pairs)
+def test_membership_equals_that_of_python_sets(rows):
+    table = np.array(rows, np.int32).reshape(-1, 2)
+    sets = build_item_sets(table, 6)
+    row, item = np.meshgrid(np.arange(6), np.arange(-1, 11), indexing="ij")
+    want = np.array([[(r, i) in set(rows) for i in range(-1, 11)] for r in range(6)])
+    np.testing.assert_array_equal(contains(sets, jnp.array(row), jnp.array(item)), want)
+    np.testing.assert_array_equal(sets.sizes(), [sum(r == n for r, _ in rows) for n in range(6)])
+
+
+def test_long_rows_are_searched_to_both_ends():
+    table = np.stack([np.zeros(1000, int), np.arange(0, 3000, 3)], 1)
+    sets = build_item_sets(np.concatenate([table, [[1, 5]]]), 3)
+    asked = jnp.arange(-2, 3005)
+    want = (np.asarray(asked) % 3 == 0) & (np.asarray(asked) >= 0) & (np.asarray(asked) < 3000)
+    np.testing.assert_array_equal(jax.jit(contains)(sets, jnp.int32(0), asked), want)
+    assert not contains(sets, jnp.int32(2), asked).any()
+
+
+def test_members_are_drawn_uniformly_and_empty_rows_give_no_item():
+    sets = build_item_sets(np.array([[0, 4], [0, 7], [0, 9], [2, 1]]), 3)
+    share = jnp.linspace(0, 1, 3001)[:-1]
+    drawn = np.asarray(draw_member(sets, jnp.int32(0), share))
+    assert [int((drawn == item).sum()) for item in (4, 7, 9)] == [1000, 1000, 1000]
+    assert (draw_member(sets, jnp.int32(1), share) == -1).all()
+    # A share that float32 rounds to one stays inside the row.
+    assert int(draw_member(sets, jnp.int32(0), jnp.float32(1.0))) == 9
+
+
+def test_rows_outside_the_range_are_named():
+    with pytest.raises(ValueError, match=r"outside 0\.\.1"):
+        build_item_sets(np.array([[2, 0]]), 2)

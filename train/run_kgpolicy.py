@@ -1,0 +1,87 @@
+"""One KGPolicy run: the warm start, the sampler's own training, then the ranking of all items for the test users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
+from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
+from kgcrs.core.checkpoint import Checkpoints
+from kgcrs.core.config import config_hash
+from kgcrs.core.run_folder import RunFolder
+from kgcrs.core.runlog import MetricLog, result_table
+from kgcrs.core.settings.kgpolicy import KgPolicyConfig
+from kgcrs.data import load_kg
+from kgcrs.data.fingerprint import data_fingerprint
+from kgcrs.metrics.compare import user_bootstrap
+from kgcrs.metrics.full_ranking import RankedUsers
+from train.loop import run_stage, stored_steps
+from train.ranking_stages import CUTOFFS, fit_stage, rank_all
+
+NOT_TRAINING = ("run_dir", "data_root", "fresh")
+"""Settings that do not change what is trained."""
+STAGES = ["warm", "fit"]
+
+
+def save_ranking(file: Path, users: Any, ranked: RankedUsers) -> None:
+    """Writes per-user quality as a compressed NumPy archive (arrays only, no pickles)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial.npz")
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in ranked._asdict().items()}
+    np.savez_compressed(partial, user=np.asarray(users), cutoffs=np.array(CUTOFFS), **arrays)
+    partial.rename(file)
+
+
+def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
+    """Trains, ranks, and leaves a readable run folder.
+
+    Returns:
+      Per-user quality on the test split.
+
+    Raises:
+      KgcrsError: for bad data, a foreign run folder, a damaged checkpoint or a loss that is not a number.
+    """
+    data = load_kg(config.dataset, config.data_root or None, seed=config.seed)
+    world = build_ranking_world(data, config)
+    recommender = make_recommender(data, config)
+    sampler = make_sampler(config.sampler, recommender, world.graph, config.bpr.dim)
+    folder = RunFolder(
+        run_dir,
+        config,
+        seed=config.seed,
+        fresh=config.fresh,
+        may_differ=NOT_TRAINING,
+        data=data_fingerprint(data),
+    )
+    state = "resuming" if folder.is_resumed else "new run"
+    print(f"{run_dir}: {data.name}, {sampler.name}, {state}, seed {config.seed}", flush=True)
+    tag = config_hash(config, skip=NOT_TRAINING)
+    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
+        start = None
+        if config.bpr.warm_epochs:
+            uniform = hard_negative_sampler("RNS", recommender, HardNegatives())
+            warm = fit_stage(config, "warm", recommender, uniform, world, epochs=config.bpr.warm_epochs)
+            start = run_stage(warm, run_dir, log, tag).fit.params
+        best = run_stage(fit_stage(config, "fit", recommender, sampler, world, start=start), run_dir, log, tag).best
+        final = Checkpoints(run_dir / "recommender", config_hash=tag)
+        if final.latest() is None:
+            final.save(0, best)
+    ranked = jax.block_until_ready(rank_all(best, world.bpr.graph, world.test, recommender=recommender))
+    save_ranking(run_dir / "eval" / f"{sampler.name}.npz", world.test.users, ranked)
+    show_result(sampler.name, np.asarray(world.test.users), ranked)
+    return ranked
+
+
+def show_result(name: str, users: np.ndarray, ranked: RankedUsers) -> None:
+    """Prints the quality at the first cut-off, with 95 % intervals over users."""
+    cells = []
+    for values in (ranked.recall, ranked.ndcg, ranked.ndcg_kgat):
+        mean, low, high = user_bootstrap(np.asarray(values)[:, 0], users)
+        cells.append(f"{mean:.4f} [{low:.4f}, {high:.4f}]")
+    k = CUTOFFS[0]
+    columns = ["", f"recall@{k}", f"NDCG@{k}", f"NDCG@{k} as KGAT prints it"]
+    result_table(f"{len(users):,} test users, all items ranked", columns, [(name, *cells)])
