@@ -21,7 +21,7 @@ from kgcrs.algorithms.online_fm import update_hyper
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
 from kgcrs.core.settings import KgensamConfig
-from kgcrs.data.schema import SPLITS, CrsData
+from kgcrs.data.schema import CrsData
 from kgcrs.env.rollout import Sessions
 from kgcrs.graph.build import build_averages
 from kgcrs.graph.catalogue import Catalogue, build_catalogue, pad_rows
@@ -99,19 +99,18 @@ def check_playable(data: CrsData, config: KgensamConfig) -> None:
     """Compares settings with the data set.
 
     Raises:
-      KgcrsError: lists longer than the catalogue, or a split in which no conversation can open.
+      KgcrsError: lists longer than the catalogue, or no training item that can open a conversation.
     """
     if config.protocol.list_size > data.num_items:
         raise KgcrsError(
             f"protocol.list_size is {config.protocol.list_size}, but {data.name} has {data.num_items:,} items: "
             "lower it."
         )
-    for split in SPLITS:
-        if not len(data.session_pairs(split)):
-            raise KgcrsError(
-                f"No {split} interaction of {data.name} can be played, because no item in it has an attribute to open "
-                "a conversation with: fill the column 'attributes' of items.tsv."
-            )
+    if not len(data.session_pairs("train")):
+        raise KgcrsError(
+            f"No train interaction of {data.name} can be played, because no item in it has an attribute to open a "
+            "conversation with: fill the column 'attributes' of items.tsv."
+        )
 
 
 def build_world(data: CrsData, config: KgensamConfig) -> World:
