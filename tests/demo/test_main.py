@@ -74,7 +74,7 @@ def test_ctrl_c_keeps_the_file(run_dir, tmp_path):
             if file.exists() and '"kind": "no"' in file.read_text():
                 break
             time.sleep(0.1)
-        # Pressed again until it ends, as a person would: on a busy machine the first may fall into a compiler's callback.
+        # Pressed again until it ends, as a person would: the first may fall into a compiler's callback.
         for _ in range(30):
             talk.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
