@@ -7,6 +7,7 @@ takes its step. No gradient flows from the reward into the recommender or throug
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple, cast
 
@@ -57,6 +58,8 @@ class PolicyPlan(NamedTuple):
     credit: "to_go" (the gradient of Eq. 8) or "immediate" (Eq. 16 as printed: each log-probability times its own
     discounted reward, which is not that gradient for T > 1). learns: False freezes the policy at its start.
     shuffle: pays every walk the reward of another one (an ablation: nothing can then be learned).
+    gradient: of the last choice, "sampled" (REINFORCE, as published) or "expected": every item the walk could have
+    ended at is paid, so that the same gradient comes without the noise of the draw.
     """
 
     path: PathPlan = PathPlan()
@@ -65,6 +68,7 @@ class PolicyPlan(NamedTuple):
     credit: Literal["to_go", "immediate"] = "to_go"
     learns: bool = True
     shuffle: bool = False
+    gradient: Literal["sampled", "expected"] = "sampled"
 
 
 def negative_reward(
@@ -105,14 +109,42 @@ def walk_objective(log_prob: Array, entropy: Array, advantage: Array, entropy_bo
     return per_walk.mean()
 
 
-def draw_walks(params: Any, key: Array, user: Array, item: Array, data: SamplerData, plan: PolicyPlan) -> Walk:
-    """Walks of a batch of training pairs; int32 [B] each. Pair b uses key fold_in(key, b), whatever the batch."""
+def expected_reward(ends_log_prob: Array, rewards: Array) -> Array:
+    """Mean reward of the last choice under the policy, differentiable in the policy only; float32 [...].
+
+    Source: KGPolicy Eq. 8
+    Reading: the inner expectation of its last term, taken over the pool instead of sampled.
+
+    Args:
+      ends_log_prob: float32 [..., n2], hugely negative where the pool has a gap. rewards: float32 [..., n2].
+    """
+    return (jnp.exp(ends_log_prob) * jax.lax.stop_gradient(rewards)).sum(-1)
+
+
+def draw_walks(
+    params: Any,
+    key: Array,
+    user: Array,
+    item: Array,
+    data: SamplerData,
+    plan: PolicyPlan,
+    pay: Callable[[Array, Array, Array], Array] | None = None,
+) -> Walk:
+    """Walks of a batch of training pairs; int32 [B] each. Pair b uses key fold_in(key, b), whatever the batch.
+
+    Args:
+      pay: (user, item, negatives int32 [n]) -> float32 [n]; needed when the final pick is "best".
+    """
     graph = data.graph
     assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
     policy = PathPolicy(graph.num_nodes, plan.dim, plan.num_layers)
     h, temperature = cast(tuple[Array, Array], policy.apply(params, graph))
     keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
-    one = lambda k, u, i: walk(k, h, temperature, u, i, graph, data.user_items, plan.path)  # noqa: E731
+
+    def one(k: Array, u: Array, i: Array) -> Walk:
+        paid = partial(pay, u, i) if pay and plan.path.final_pick == "best" else None
+        return walk(k, h, temperature, u, i, graph, data.user_items, plan.path, paid)
+
     return jax.vmap(one)(keys, user, item)
 
 
@@ -128,14 +160,19 @@ def kg_policy_sampler(
         params = policy.init(init_key, graph)
         return PolicyState(params, adam.init(params), jnp.zeros(plan.path.explorations), jnp.int32(0), run_key)
 
-    def draw(key: Array, state: PolicyState, _: Any, user: Array, item: Array, data: SamplerData) -> Any:
+    def paid_by(tables: Any) -> Callable[[Array, Array, Array], Array]:
+        return lambda u, i, j: negative_reward(recommender, tables, u, i, j, hyper)
+
+    def draw(key: Array, state: PolicyState, tables: Any, user: Array, item: Array, data: SamplerData) -> Any:
+        pay = paid_by(jax.lax.stop_gradient(tables))
         if not plan.learns:
-            taken = draw_walks(state.params, key, user, item, data, plan)
+            taken = draw_walks(state.params, key, user, item, data, plan, pay)
             return taken.item[:, -1], (None, taken)
 
-        def probabilities(params: Any) -> tuple[tuple[Array, Array], Walk]:
-            taken = draw_walks(params, key, user, item, data, plan)
-            return (taken.log_prob, taken.entropy), taken
+        def probabilities(params: Any) -> tuple[tuple[Array, Array, Array, Array], Walk]:
+            taken = draw_walks(params, key, user, item, data, plan, pay)
+            last = taken.node_log_prob[:, -1], taken.ends_log_prob[:, -1]
+            return (taken.log_prob, taken.entropy, *last), taken
 
         # The pull-back waits in the trace until the recommender has paid: the graph is learned once per step.
         _, pull_back, taken = jax.vjp(probabilities, state.params, has_aux=True)
@@ -145,21 +182,33 @@ def kg_policy_sampler(
         state: PolicyState, trace: tuple[Any, Walk], tables: Any, user: Array, item: Array, _: SamplerData
     ) -> tuple[PolicyState, dict[str, Array]]:
         pull_back, taken = trace
-        pay = lambda u, i, j: negative_reward(recommender, tables, u, i, j, hyper)  # noqa: E731
+        pay = paid_by(tables)
         reward = pay(user[:, None], item[:, None], taken.item)  # [B, T]
         metrics = {"reward": reward[:, -1].mean(), "policy_entropy": taken.entropy.mean()}
         if not plan.learns:
             return state, metrics
+        pool = pay(user[:, None], item[:, None], jnp.maximum(taken.ends[:, -1], 0))  # [B, n2]
+        expected = plan.gradient == "expected"
+        if expected:
+            reward = reward.at[:, -1].set(expected_reward(taken.ends_log_prob[:, -1], pool))
         if plan.shuffle:
             order = jax.random.permutation(jax.random.fold_in(state.key, state.steps), user.shape[0])
-            reward = reward[order]
+            reward, pool = reward[order], pool[order]
         returns = jax.vmap(lambda r: walk_returns(r, hyper.discount, plan.credit))(reward)
         # The first batch is its own baseline: a running mean that started at zero would pay every walk at first.
         baseline = jnp.where(state.steps == 0, returns.mean(0), state.baseline)
         advantage = returns - baseline
-        slope = jax.grad(walk_objective, argnums=(0, 1))
-        grads = pull_back(slope(taken.log_prob, taken.entropy, advantage, hyper.entropy_bonus))[0]
-        updates, opt_state = adam.update(grads, state.opt_state)
+
+        def objective(log_prob: Array, entropy: Array, node_log_prob: Array, ends_log_prob: Array) -> Array:
+            if not expected:
+                return walk_objective(log_prob, entropy, advantage, hyper.entropy_bonus)
+            chosen = log_prob.at[:, -1].set(node_log_prob)
+            sampled = walk_objective(chosen, entropy, advantage, hyper.entropy_bonus)
+            return sampled - expected_reward(ends_log_prob, pool).mean()
+
+        last = taken.node_log_prob[:, -1], taken.ends_log_prob[:, -1]
+        slope = jax.grad(objective, argnums=(0, 1, 2, 3))(taken.log_prob, taken.entropy, *last)
+        updates, opt_state = adam.update(pull_back(slope)[0], state.opt_state)
         params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
         baseline = baseline + (1 - hyper.baseline_decay) * (returns.mean(0) - baseline)
         moved = PolicyState(params, opt_state, baseline, state.steps + 1, state.key)

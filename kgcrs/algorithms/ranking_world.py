@@ -135,8 +135,12 @@ def make_sampler(config: SamplerConfig, recommender: Recommender, graph: Collabo
             config.random_items,
             config.random_nodes,
             config.selection,
+            config.pool,
+            config.final_pick,
         )
-        plan = PolicyPlan(path, dim, config.num_layers, config.credit, config.learns, config.shuffle_rewards)
+        plan = PolicyPlan(
+            path, dim, config.num_layers, config.credit, config.learns, config.shuffle_rewards, config.gradient
+        )
         policy_hyper = PolicyHyper(
             config.lr, config.discount, config.prediction, config.similarity, config.entropy_bonus
         )

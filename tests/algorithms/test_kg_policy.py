@@ -13,6 +13,7 @@ from kgcrs.algorithms.kg_policy import (
     PolicyHyper,
     PolicyPlan,
     draw_walks,
+    expected_reward,
     kg_policy_sampler,
     negative_reward,
     walk_objective,
@@ -125,6 +126,29 @@ def test_each_learner_leaves_the_other_as_it_was():
     assert tree_hash(before.sampler.params) != tree_hash(after.sampler.params)
 
 
+def test_the_expected_gradient_is_the_mean_of_sampled_ones():
+    """One softmax over four items with fixed rewards: REINFORCE over many draws against the exact gradient."""
+    logits, rewards = jnp.array([0.3, -0.5, 0.1, 0.8]), jnp.array([1.0, -2.0, 0.5, 3.0])
+    exact = jax.grad(lambda x: expected_reward(jax.nn.log_softmax(x), rewards))(logits)
+    picks = jax.random.categorical(jax.random.key(3), logits, shape=(40000,))
+
+    def sampled(pick):
+        loss = lambda x: walk_objective(  # noqa: E731
+            jax.nn.log_softmax(x)[pick][None, None], jnp.zeros((1, 1)), rewards[pick][None, None] - 0.7, 0.0
+        )
+        return -jax.grad(loss)(logits)
+
+    each = np.asarray(jax.vmap(sampled)(picks))
+    assert (np.abs(each.mean(0) - exact) < 4 * each.std(0) / np.sqrt(len(each))).all()
+
+
+@pytest.mark.parametrize("change", [{"gradient": "expected"}, {"path": SMALL.path._replace(final_pick="best")}])
+def test_other_designs_learn_too(change):
+    before, after, metrics = run_step(BprHyper(0.1, 0.0), PolicyHyper(lr=0.1), SMALL._replace(**change))
+    assert tree_hash(before.sampler.params) != tree_hash(after.sampler.params)
+    assert np.isfinite([float(value) for value in metrics.values()]).all()
+
+
 def test_a_frozen_policy_stays():
     before, after, metrics = run_step(BprHyper(0.1, 0.0), PolicyHyper(lr=0.1), SMALL._replace(learns=False))
     assert tree_hash(before.sampler) == tree_hash(after.sampler) and "reward" in metrics
@@ -138,13 +162,16 @@ def test_the_pulled_back_gradient_is_that_of_walks_drawn_again():
     advantage = jax.random.normal(jax.random.key(6), (16, 2))
     _, (pull_back, taken) = sampler.draw(jax.random.key(7), state, None, user, item, SAMPLING)
     slope = jax.grad(walk_objective, argnums=(0, 1))(taken.log_prob, taken.entropy, advantage, 0.1)
+    unused = jnp.zeros_like(taken.node_log_prob[:, -1]), jnp.zeros_like(taken.ends_log_prob[:, -1])
 
     def from_scratch(params):
         again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, SMALL)
         return walk_objective(again.log_prob, again.entropy, advantage, 0.1)
 
     for a, b in zip(
-        jax.tree.leaves(pull_back(slope)[0]), jax.tree.leaves(jax.grad(from_scratch)(state.params)), strict=True
+        jax.tree.leaves(pull_back((*slope, *unused))[0]),
+        jax.tree.leaves(jax.grad(from_scratch)(state.params)),
+        strict=True,
     ):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6)
 

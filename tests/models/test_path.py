@@ -132,7 +132,7 @@ def test_choices_follow_the_stated_probabilities():
     want /= want.sum()
     share = np.bincount(np.asarray(picks), minlength=4) / 20000
     assert (np.abs(share - want) < 5 * np.sqrt(want * (1 - want) / 20000) + 1e-9).all()
-    np.testing.assert_allclose(np.exp(np.asarray(log_p)), want[np.asarray(picks)], rtol=1e-4)
+    np.testing.assert_allclose(np.exp(np.asarray(log_p[0])), want, rtol=1e-4, atol=1e-9)
     real = want[want > 0]
     assert float(entropy[0]) == pytest.approx(-(real * np.log(real)).sum(), rel=1e-4)
 
@@ -163,6 +163,37 @@ def test_walks_keep_to_the_graph_and_off_the_training_items(explorations):
             visited.append(at)
     assert on_graph > 0.3 * 600 * explorations
     assert (got.log_prob <= 0).all() and np.isfinite(got.log_prob).all()
+
+
+def test_the_stated_probabilities_are_those_of_the_pool():
+    user, item = jnp.array(TRAIN[:50, 0]), jnp.array(TRAIN[:50, 1])
+    got = many_walks(jax.random.key(10), user, item)
+    some = np.asarray(got.ends >= 0).any(-1)  # elsewhere a spare item stood in
+    assert some.mean() > 0.5
+    np.testing.assert_allclose(np.exp(np.asarray(got.ends_log_prob)).sum(-1), some, rtol=1e-4)
+    place = np.argmax(np.asarray(got.ends == got.item[..., None]), -1)
+    chosen = np.take_along_axis(np.asarray(got.ends_log_prob), place[..., None], -1)[..., 0]
+    want = np.asarray(got.node_log_prob) + np.where(some, chosen, 0)
+    np.testing.assert_allclose(got.log_prob, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pool", ["two_hop", "uniform"])
+def test_the_best_paid_item_of_the_last_pool_is_taken(pool):
+    plan = PLAN._replace(final_pick="best", pool=pool)
+    pay = jax.random.normal(jax.random.key(11), (DATA.num_items,))
+    user, item = jnp.array(TRAIN[:50, 0]), jnp.array(TRAIN[:50, 1])
+    one = lambda k, u, i: walk(k, H, jnp.float32(0.5), u, i, GRAPH, USER_ITEMS, plan, lambda j: pay[j])  # noqa: E731
+    got = jax.vmap(one)(jax.random.split(jax.random.key(12), 50), user, item)
+    ends, paid = np.asarray(got.ends[:, -1]), np.asarray(pay)
+    best, some = np.where(ends >= 0, paid[ends], -9).max(1), (ends >= 0).any(1)
+    assert some.mean() > 0.5 and (best == paid[np.asarray(got.item[:, -1])])[some].all()
+    np.testing.assert_array_equal(got.log_prob[:, -1], got.node_log_prob[:, -1])  # the pick is no choice of the policy
+
+
+def test_a_uniform_pool_holds_any_item():
+    user, item = jnp.full(2000, TRAIN[0, 0]), jnp.full(2000, TRAIN[0, 1])
+    spread = lambda pool: np.unique(many_walks(jax.random.key(13), user, item, PLAN._replace(pool=pool)).ends)  # noqa: E731
+    assert len(spread("uniform")) == DATA.num_items - (TRAIN[:, 0] == TRAIN[0, 0]).sum() + 1  # -1 marks gaps
 
 
 def test_walks_are_the_same_alone_and_in_a_batch():

@@ -98,6 +98,12 @@ class SamplerConfig:
     """Reward to go (the gradient of Eq. 8), or Eq. 16 as printed."""
     selection: Literal["sample", "uniform"] = "sample"
     """sample from the policy, or walk uniformly over the pruned neighbours (ablation)."""
+    pool: Literal["two_hop", "uniform"] = "two_hop"
+    """Where explorations end: at items around the middle node, or at as many random items (ablation)."""
+    final_pick: Literal["sample", "best"] = "sample"
+    """How the last item is taken from its pruned pool: by the policy, or the best paid one (the released code)."""
+    gradient: Literal["sampled", "expected"] = "sampled"
+    """Of the last choice: REINFORCE as published, or the same in expectation over the pool (less noise)."""
     learns: bool = True
     """False freezes the policy at its start (ablation)."""
     shuffle_rewards: bool = False

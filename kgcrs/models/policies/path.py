@@ -10,6 +10,7 @@ Functions here handle one training pair; `vmap` makes batches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import flax.linen as nn
@@ -31,7 +32,9 @@ class PathPlan(NamedTuple):
 
     explorations: T. num_neighbours: n1, looked at per node. num_kept: n2, kept by pruning. random_items, random_nodes:
     n_r, added to the second and the first hop. selection: "sample" (the policy), "uniform" (a policy that has learned
-    nothing).
+    nothing). pool: where explorations end, "two_hop" (items around the node in the middle) or "uniform" (as many random
+    items; an ablation). final_pick: how the last item is taken from its pruned pool, "sample" (by the policy) or "best"
+    (the best paid one, as the released code does).
     """
 
     explorations: int = 2
@@ -40,6 +43,8 @@ class PathPlan(NamedTuple):
     random_items: int = 16
     random_nodes: int = 0
     selection: Literal["sample", "uniform"] = "sample"
+    pool: Literal["two_hop", "uniform"] = "two_hop"
+    final_pick: Literal["sample", "best"] = "sample"
 
 
 class Walk(NamedTuple):
@@ -47,12 +52,22 @@ class Walk(NamedTuple):
 
     node: int32 [T]. The node e' in the middle of each. item: int32 [T]. Where each ended; the last is the negative.
     log_prob: float32 [T]. Eq. 11. entropy: float32 [T]. Of both choices together, in nats.
+    node_log_prob: float32 [T]. The first term of Eq. 11 alone.
+    ends: int32 [T, n2]. Items that each exploration could end at. ends_log_prob: float32 [T, n2]. Eq. 15 for each of
+    them, hugely negative where the pool has a gap.
     """
 
     node: Array
     item: Array
     log_prob: Array
     entropy: Array
+    node_log_prob: Array
+    ends: Array
+    ends_log_prob: Array
+
+
+Pay = Callable[[Array], Array]
+"""int32 [n] items -> float32 [n]: what the recommender pays for each as the negative of the pair that is walked for."""
 
 
 class PathPolicy(nn.Module):
@@ -132,7 +147,7 @@ def prune(h: Array, at: Array, candidates: Array, mask: Array, num_kept: int) ->
 def choose(
     key: Array, h: Array, temperature: Array, user: Array, at: Array, candidates: Array, mask: Array, plan: PathPlan
 ) -> tuple[Array, Array, Array]:
-    """Samples one candidate: (position int32 [], log-probability float32 [], entropy float32 []).
+    """Samples one candidate: (position int32 [], log-probabilities float32 [n], entropy float32 []).
 
     Args:
       user, at: int32 [], nodes. candidates: int32 [n], nodes. mask: bool [n], True on at least one.
@@ -141,7 +156,7 @@ def choose(
     log_p = masked_log_softmax(jnp.zeros_like(logits) if plan.selection == "uniform" else logits, mask)
     pick = jax.random.categorical(key, jax.lax.stop_gradient(log_p))
     entropy = -jnp.where(mask, jnp.exp(log_p) * log_p, 0.0).sum()
-    return pick, log_p[pick], entropy
+    return pick, log_p, entropy
 
 
 def explore(
@@ -154,13 +169,16 @@ def explore(
     graph: CollaborativeGraph,
     user_items: ItemSets,
     plan: PathPlan,
-) -> tuple[Array, Array, Array, Array]:
-    """One exploration item -> node -> item: (node, item, log-probability, entropy).
+    pay: Pay | None = None,
+) -> Walk:
+    """One exploration item -> node -> item; a `Walk` without its leading axis.
 
     Source: KGPolicy Eq. 11
 
     Args:
       user, item: int32 []. visited: int32 [T+1]. Items already visited, -1 where none. user_items: training items.
+      pay: given on the last exploration of a plan whose final pick is "best"; that pick is then no choice of the
+        policy and has no log-probability.
 
     Never ends at a training item of the user or a visited item while any other candidate exists.
     """
@@ -173,22 +191,36 @@ def explore(
     # An item without neighbours stays where it is; the second hop then has the random items only.
     around, real = jnp.append(around, at), jnp.append(real, ~real.any())
     around, real = prune(h, at, around, real, plan.num_kept)
-    pick, node_log_prob, node_entropy = choose(node_key, h, temperature, user, at, around, real, plan)
-    node = around[pick]
+    node_pick, node_log_p, node_entropy = choose(node_key, h, temperature, user, at, around, real, plan)
+    node = around[node_pick]
 
     linked, real = spread_members(item_draw_key, graph.item_neighbours, node, plan.num_neighbours)
     anywhere = jax.random.randint(random_key, (plan.random_items + SPARE,), 0, graph.num_items)
+    if plan.pool == "uniform":
+        fresh = jax.random.randint(jax.random.fold_in(random_key, 1), linked.shape, 0, graph.num_items)
+        linked = jnp.where(real, fresh, -1)
     ends = jnp.append(linked, anywhere)
     known = contains(user_items, user, ends) | (ends[:, None] == visited[None, :]).any(1)
     spare = anywhere[plan.random_items :][jnp.argmin(known[-SPARE:])]
     ends, known = ends[:-SPARE], known[:-SPARE]
     real = jnp.append(real, jnp.ones(plan.random_items, bool)) & ~known
     nodes, real = prune(h, node, jnp.where(real, graph.item_node(ends), -1), real, plan.num_kept)
-    pick, item_log_prob, item_entropy = choose(item_key, h, temperature, user, node, nodes, real, plan)
-    # With nothing admissible around the node, a random item that is.
-    end = jnp.where(real.any(), nodes[pick] - graph.num_users, spare)
-    log_prob = node_log_prob + jnp.where(real.any(), item_log_prob, 0.0)
-    return node, end, log_prob, node_entropy + item_entropy
+    pick, end_log_p, item_entropy = choose(item_key, h, temperature, user, node, nodes, real, plan)
+    items = jnp.maximum(nodes - graph.num_users, 0)
+    if pay is not None:
+        pick = jnp.argmax(jnp.where(real, pay(items), _OFF))
+        item_entropy = jnp.zeros_like(item_entropy)
+    chosen = jnp.where(real.any() & (pay is None), end_log_p[pick], 0.0)
+    return Walk(
+        node=node,
+        # With nothing admissible around the node, a random item that is.
+        item=jnp.where(real.any(), items[pick], spare),
+        log_prob=node_log_p[node_pick] + chosen,
+        entropy=node_entropy + item_entropy,
+        node_log_prob=node_log_p[node_pick],
+        ends=jnp.where(real, items, -1),
+        ends_log_prob=jnp.where(real, end_log_p, _OFF),
+    )
 
 
 def walk(
@@ -200,18 +232,30 @@ def walk(
     graph: CollaborativeGraph,
     user_items: ItemSets,
     plan: PathPlan,
+    pay: Pay | None = None,
 ) -> Walk:
     """T explorations from a training pair; int32 [] user and item.
 
     Source: KGPolicy Eq. 5
     Reading: a visited item is never visited again.
+
+    Args:
+      pay: what the recommender pays for items; needed when `plan.final_pick` is "best".
     """
-    visited = jnp.full((plan.explorations + 1,), -1, jnp.int32).at[0].set(item)
+    assert pay is not None or plan.final_pick == "sample", "the best paid item needs `pay`"
+    steps = plan.explorations
+    visited = jnp.full((steps + 1,), -1, jnp.int32).at[0].set(item)
 
-    def one(carry: tuple[Array, Array], step: Array) -> tuple[tuple[Array, Array], Walk]:
-        at, visited = carry
+    def one(at: Array, visited: Array, step: Array, last: Pay | None = None) -> Walk:
         step_key = jax.random.fold_in(key, step)
-        node, end, log_prob, entropy = explore(step_key, h, temperature, user, at, visited, graph, user_items, plan)
-        return (end, visited.at[step + 1].set(end)), Walk(node, end, log_prob, entropy)
+        return explore(step_key, h, temperature, user, at, visited, graph, user_items, plan, last)
 
-    return jax.lax.scan(one, (item, visited), jnp.arange(plan.explorations))[1]
+    def forward(carry: tuple[Array, Array], step: Array) -> tuple[tuple[Array, Array], Walk]:
+        taken = one(*carry, step)
+        return (taken.item, carry[1].at[step + 1].set(taken.item)), taken
+
+    if plan.final_pick == "sample":
+        return jax.lax.scan(forward, (item, visited), jnp.arange(steps))[1]
+    (at, visited), before = jax.lax.scan(forward, (item, visited), jnp.arange(steps - 1))
+    end = one(at, visited, jnp.int32(steps - 1), pay)
+    return jax.tree.map(lambda some, final: jnp.concatenate([some, final[None]]), before, end)
