@@ -10,8 +10,8 @@ import numpy as np
 
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
-from kgcrs.algorithms.trained_recommender import NOT_TRAINING, kgpolicy_hash
 from kgcrs.core.checkpoint import Checkpoints
+from kgcrs.core.config import config_hash
 from kgcrs.core.run_folder import RunFolder
 from kgcrs.core.runlog import MetricLog, result_table
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
@@ -22,6 +22,8 @@ from kgcrs.metrics.full_ranking import RankedUsers
 from train.loop import run_stage, stored_steps
 from train.ranking_stages import CUTOFFS, fit_stage, rank_all
 
+NOT_TRAINING = ("run_dir", "data_root", "fresh")
+"""Settings that do not change what is trained."""
 STAGES = ["warm", "fit"]
 
 
@@ -57,7 +59,7 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     )
     state = "resuming" if folder.is_resumed else "new run"
     print(f"{run_dir}: {data.name}, {sampler.name}, {state}, seed {config.seed}", flush=True)
-    tag = kgpolicy_hash(config, run_dir)
+    tag = config_hash(config, skip=NOT_TRAINING)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None
         if config.bpr.warm_epochs:

@@ -151,8 +151,8 @@ def fold_in(
 ) -> Any:
     """Fits the rows of a new person and returns the parameters for U + 1 users; hers is user U.
 
-    Source: KGPolicy Eq. 3
-    Reading: minimised over her row alone, with uniform negatives and the penalty of training.
+    See: KGPolicy Eq. 3 (`pair_loss`), here minimised over her row alone, with uniform negatives and the penalty of
+    training.
 
     Args:
       key: random key of the drawn pairs; the same key gives the same rows.

@@ -13,8 +13,10 @@ from kgcrs.algorithms.agent import AgentSpec, num_policy_features
 from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.core.checkpoint import Checkpoints
+from kgcrs.core.config import config_hash
 from kgcrs.core.errors import KgcrsError
-from kgcrs.core.run_folder import check_data, read_settings, recorded_data, settings_hash
+from kgcrs.core.run_folder import check_data, recorded_data, settings_hash
+from kgcrs.core.run_settings import read_settings
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data import load
 from kgcrs.data.fingerprint import data_fingerprint
@@ -57,7 +59,9 @@ def training_hash(config: KgensamConfig, run_dir: Path | str = "") -> str:
     Returns:
       12 hexadecimal characters.
     """
-    return settings_hash(config, NOT_TRAINING, run_dir)
+    if not run_dir:
+        return config_hash(config, skip=NOT_TRAINING)
+    return settings_hash(config, Path(run_dir), skip=NOT_TRAINING)
 
 
 def parts_template(world: World, config: KgensamConfig) -> AgentParts:

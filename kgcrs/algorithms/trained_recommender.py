@@ -16,7 +16,8 @@ from kgcrs.algorithms.trained_agent import load_agent
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError, closest
 from kgcrs.core.keys import stream
-from kgcrs.core.run_folder import check_data, read_settings, recorded_data, settings_hash
+from kgcrs.core.run_folder import check_data, recorded_data, settings_hash
+from kgcrs.core.run_settings import read_settings
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
 from kgcrs.data.fingerprint import data_fingerprint
@@ -48,11 +49,6 @@ class TrainedRecommender(NamedTuple):
     l2: float
     newcomer: Recommender
     graph_of: Callable[[KgData], Any]
-
-
-def kgpolicy_hash(config: KgPolicyConfig, run_dir: Path | str = "") -> str:
-    """Fingerprint of the settings that a KGPolicy run's training depends on (see `settings_hash`)."""
-    return settings_hash(config, NOT_TRAINING, run_dir)
 
 
 def load_recommender(run_dir: Path | str, data_root: Path | str | None = None) -> TrainedRecommender:
@@ -121,7 +117,7 @@ def _system_of(run_dir: Path) -> str:
 
 def _load_kgpolicy(run_dir: Path, data_root: str) -> TrainedRecommender:
     config = read_settings(run_dir, KgPolicyConfig, "KGPolicy", "python -m train.kgpolicy")
-    folder = Checkpoints(run_dir / "recommender", config_hash=kgpolicy_hash(config, run_dir))
+    folder = Checkpoints(run_dir / "recommender", config_hash=settings_hash(config, run_dir, skip=NOT_TRAINING))
     if folder.latest() is None:
         raise KgcrsError(
             f"The run '{run_dir}' has no trained recommender yet: repeat its training command, which resumes it."

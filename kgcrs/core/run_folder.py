@@ -7,14 +7,12 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
-from kgcrs.core.config import absent_settings, config_from_dict, config_hash, config_to_dict
+from kgcrs.core.config import absent_settings, config_hash, config_to_dict
 from kgcrs.core.console import tell_defaults
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import git_commit, versions, write_json
-
-C = TypeVar("C")
 
 _LOCK = ".lock"
 _STARTED = frozenset({_LOCK, "config.json", "versions.json", ".config.json.new", ".versions.json.new", ".run.json.new"})
@@ -113,59 +111,6 @@ class RunFolder:
             tell_defaults(self.path / "config.json", later)
 
 
-def read_settings(run_dir: Path, cls: type[C], system: str, command: str) -> C:
-    """Settings of a run folder. Those that its config.json does not name take their defaults, and a line on stderr
-    says so.
-
-    Args:
-      cls: frozen dataclass whose fields all have defaults. system, command: named when something is wrong.
-
-    Raises:
-      KgcrsError: no run there, or its config.json is damaged.
-    """
-    file = Path(run_dir) / "config.json"
-    if not file.is_file():
-        raise KgcrsError(f"--run '{run_dir}' holds no run (config.json is missing): train one with {command}.")
-    try:
-        recorded = json.loads(file.read_text(encoding="utf-8"))
-        config = config_from_dict(cls, recorded)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise KgcrsError(
-            f"'{file}' does not read as the settings of a {system} run ({error}): train it again."
-        ) from None
-    absent = absent_settings(config, recorded)
-    if absent:
-        tell_defaults(file, {name: value for name, (value, _) in absent.items()})
-    return config
-
-
-def settings_hash(config: Any, skip: Iterable[str], run_dir: Path | str = "") -> str:
-    """Fingerprint of the settings that training depends on.
-
-    Args:
-      skip: dotted fields that do not count.
-      run_dir: a run folder. A setting that its config.json does not name did not exist when it was trained, so it
-        counts only where it differs from its default: the fingerprint of an old run survives new settings.
-
-    Returns:
-      12 hexadecimal characters.
-    """
-    skipped = tuple(skip)
-    recorded = _recorded(Path(run_dir)) if run_dir else None
-    absent = {} if recorded is None else absent_settings(config, recorded)
-    later = [name for name, (value, default) in absent.items() if value == default and name not in skipped]
-    return config_hash(config, skip=(*skipped, *later))
-
-
-def _recorded(run_dir: Path) -> dict[str, Any] | None:
-    """Contents of a run's config.json; None where there is no file, or nothing that reads as settings."""
-    try:
-        values = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
-
-
 def check_data(run_dir: Path, recorded: str, found: str) -> None:
     """Compares the data set of a run with the one at hand; runs made before data were recorded pass.
 
@@ -186,6 +131,27 @@ def recorded_data(run_dir: Path) -> str:
         return str(json.loads((Path(run_dir) / "run.json").read_text(encoding="utf-8")).get("data", ""))
     except (OSError, ValueError, AttributeError):
         return ""
+
+
+def settings_hash(config: Any, run_dir: Path, *, skip: Iterable[str] = ()) -> str:
+    """Fingerprint of the settings of a run, which settings that came after it leave as it is.
+
+    Args:
+      config: dataclass with all settings.
+      run_dir: the run's folder. A setting that its config.json does not name did not exist when it was trained, so it
+        counts only where it differs from its default.
+      skip: dotted fields that never count.
+
+    Returns:
+      12 hexadecimal characters.
+    """
+    try:
+        recorded = json.loads((Path(run_dir) / "config.json").read_text(encoding="utf-8"))
+        absent = absent_settings(config, recorded) if isinstance(recorded, dict) else {}
+    except (OSError, ValueError):
+        absent = {}
+    later = [name for name, (value, default) in absent.items() if value == default]
+    return config_hash(config, skip={*skip, *later})
 
 
 def lock_folder(path: Path) -> None:

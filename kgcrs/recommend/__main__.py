@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kgcrs.core.errors import KgcrsError, run_main
 
+_DESCRIPTION = """Recommend items to a trained user, or to somebody new who likes some items, with reasons in names.
+Reads a folder made by train.kgpolicy or train.kgensam."""
 _EXAMPLES = """examples:
   python -m kgcrs.recommend --run runs/kgpolicy-synthetic_kg-kgpolicy-seed0 --user 7
   python -m kgcrs.recommend --run DIR --user "listener #7" --k 5
@@ -68,8 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m kgcrs.recommend",
-        description="Recommend items to a trained user, or to somebody new who likes some items, with reasons in names."
-        " Reads the folder of a run of train.kgpolicy or train.kgensam.",
+        description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

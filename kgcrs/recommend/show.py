@@ -48,7 +48,7 @@ def picture(trained: TrainedRecommender, person: Person, recommendations: Sequen
     about = f"took {items} in training, such as " if person.user >= 0 else "like "
     head = Text.assemble("For ", shown(person.name, "bold"), f", who {about}", shown(listed(own, _SOME), "cyan"))
     if person.user < 0:
-        head.append(f": a new person, placed by {'this' if len(own) == 1 else 'these'} {items}.", "dim")
+        head.append(f": a new person, placed by {'this item' if len(own) == 1 else f'these {items}'}.", "dim")
     table = Table(padding=(0, 1))
     table.add_column("", justify="right", style="dim")
     table.add_column("item", min_width=12, ratio=2)

@@ -51,7 +51,7 @@ def test_json_is_what_the_python_call_gives(run_dir, trained, capsys, words, ask
 def test_the_table_shows_names_scores_and_reasons(run_dir, trained, capsys):
     main(["--run", str(run_dir), "--likes", "song 3", "--k", "3"])
     told = capsys.readouterr().out
-    assert "For you, who like song 3: a new person, placed by this 1 item." in told
+    assert "For you, who like song 3: a new person, placed by this item." in told
     for one in recommend(trained, likes=[3], k=3):
         assert one.name in told and f"{one.score:.2f}" in told
         assert one.reasons[0].text[:20] in told
