@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("kgcrs", "train", "eval", "configs")
 ORDER = ["core", "data", "graph", "models", "losses", "metrics", "env", "algorithms"]
-RANK = {layer: rank for rank, layer in enumerate(ORDER)} | {"demo": 8, "train": 8, "eval": 9}
+RANK = {layer: rank for rank, layer in enumerate(ORDER)} | {"demo": 8, "recommend": 8, "train": 8, "eval": 9}
 READS_CONFIGS = {"demo", "train", "eval", "configs"}
 ONLY_IN_GRAPH = ("jax.experimental.sparse", "jraph")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +13,10 @@ from kgcrs.algorithms.agent import AgentSpec, num_policy_features
 from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.kgensam import World, agent_params, agent_spec, build_world
 from kgcrs.core.checkpoint import Checkpoints
-from kgcrs.core.config import absent_settings, config_from_dict, config_hash
-from kgcrs.core.console import tell_defaults
+from kgcrs.core.config import config_hash
 from kgcrs.core.errors import KgcrsError
-from kgcrs.core.run_folder import check_data, recorded_data
+from kgcrs.core.run_folder import check_data, recorded_data, settings_hash
+from kgcrs.core.run_settings import read_settings
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data import load
 from kgcrs.data.fingerprint import data_fingerprint
@@ -60,19 +59,9 @@ def training_hash(config: KgensamConfig, run_dir: Path | str = "") -> str:
     Returns:
       12 hexadecimal characters.
     """
-    recorded = _recorded(Path(run_dir)) if run_dir else None
-    absent = {} if recorded is None else absent_settings(config, recorded)
-    later = [name for name, (value, default) in absent.items() if value == default and name not in NOT_TRAINING]
-    return config_hash(config, skip=(*NOT_TRAINING, *later))
-
-
-def _recorded(run_dir: Path) -> dict[str, Any] | None:
-    """Contents of a run's config.json; None where there is no file, or nothing that reads as settings."""
-    try:
-        values = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
+    if not run_dir:
+        return config_hash(config, skip=NOT_TRAINING)
+    return settings_hash(config, Path(run_dir), skip=NOT_TRAINING)
 
 
 def parts_template(world: World, config: KgensamConfig) -> AgentParts:
@@ -105,22 +94,7 @@ def read_config(run_dir: Path) -> KgensamConfig:
     Raises:
       KgcrsError: no run there, or its config.json is damaged.
     """
-    file = Path(run_dir) / "config.json"
-    if not file.is_file():
-        raise KgcrsError(
-            f"--run '{run_dir}' holds no run (config.json is missing): train one with python -m train.kgensam."
-        )
-    try:
-        recorded = json.loads(file.read_text(encoding="utf-8"))
-        config = config_from_dict(KgensamConfig, recorded)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise KgcrsError(
-            f"'{file}' does not read as the settings of a KGenSam run ({error}): train it again."
-        ) from None
-    absent = absent_settings(config, recorded)
-    if absent:
-        tell_defaults(file, {name: value for name, (value, _) in absent.items()})
-    return config
+    return read_settings(run_dir, KgensamConfig, "KGenSam", "python -m train.kgensam")
 
 
 def load_data(config: KgensamConfig, data_root: str = "") -> CrsData:

@@ -6,7 +6,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _PLAIN_WIDTH = 160  # characters per line where no terminal says how wide it is
 
@@ -109,6 +112,17 @@ def result_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any
     for row in rows:
         table.add_row(*(Text(_short(cell)) for cell in row))
     console.print(table)
+
+
+def shown(name: str, style: str = "") -> "Text":
+    """A name as it may be shown: no markup, and no characters that would steer the terminal.
+
+    >>> shown("[unknown]").plain, shown("a" + chr(27) + "[2J").plain
+    ('[unknown]', 'a?[2J')
+    """
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() else "?" for c in name), style)
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from kgcrs.core.config import absent_settings, config_to_dict
+from kgcrs.core.config import absent_settings, config_hash, config_to_dict
 from kgcrs.core.console import tell_defaults
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import git_commit, versions, write_json
@@ -131,6 +131,27 @@ def recorded_data(run_dir: Path) -> str:
         return str(json.loads((Path(run_dir) / "run.json").read_text(encoding="utf-8")).get("data", ""))
     except (OSError, ValueError, AttributeError):
         return ""
+
+
+def settings_hash(config: Any, run_dir: Path, *, skip: Iterable[str] = ()) -> str:
+    """Fingerprint of the settings of a run, which settings that came after it leave as it is.
+
+    Args:
+      config: dataclass with all settings.
+      run_dir: the run's folder. A setting that its config.json does not name did not exist when it was trained, so it
+        counts only where it differs from its default.
+      skip: dotted fields that never count.
+
+    Returns:
+      12 hexadecimal characters.
+    """
+    try:
+        recorded = json.loads((Path(run_dir) / "config.json").read_text(encoding="utf-8"))
+        absent = absent_settings(config, recorded) if isinstance(recorded, dict) else {}
+    except (OSError, ValueError):
+        absent = {}
+    later = [name for name, (value, default) in absent.items() if value == default]
+    return config_hash(config, skip={*skip, *later})
 
 
 def lock_folder(path: Path) -> None:

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from kgcrs.core.console import shown
 from kgcrs.demo.transcript import Names
 
 NARROW = 60
@@ -96,15 +97,6 @@ class Look(NamedTuple):
 def look_of(console: Console, names: Names, noun: tuple[str, str], max_turns: int) -> Look:
     """The look that fits a terminal."""
     return Look(names, noun, max_turns, console.width < NARROW, console.options.ascii_only)
-
-
-def shown(name: str, style: str = "") -> Text:
-    """A name as it may be shown: no markup, and no characters that would steer the terminal.
-
-    >>> shown("[unknown]").plain, shown("a" + chr(27) + "[2J").plain
-    ('[unknown]', 'a?[2J')
-    """
-    return Text("".join(c if c.isprintable() else "?" for c in name), style)
 
 
 def listing(names: Sequence[str], style: str = "bold", *, most: int | None = None) -> Text:
