@@ -18,6 +18,7 @@ from jax import Array
 
 from kgcrs.algorithms.fit_bpr import BprData, BprHyper, BprState, Sampler, fit_epoch, init_bpr
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
+from kgcrs.algorithms.ranking_checks import check_trainable
 from kgcrs.algorithms.ranking_world import (
     Ranking,
     bpr_hyper,
@@ -148,6 +149,7 @@ def lane_results(stage: str, curves: dict[str, np.ndarray], ran: np.ndarray) -> 
 
 def prepare(config: KgPolicySweepConfig, data: KgData) -> Prepared:
     """The training on `data`."""
+    check_trainable(data, config)
     world = build_ranking_world(data, config)
 
     def inputs(run_dir: Path, log: MetricLog) -> FitData:
