@@ -44,6 +44,25 @@ def rank_all(
     return rank_users(scores_of, task.users, task.seen, task.relevant, cutoffs=cutoffs, width=task.width)
 
 
+def begun(state: BprState) -> FitProgress:
+    """Progress before the first validation."""
+    return FitProgress(state, state.params, jnp.float32(-1.0), jnp.int32(0), jnp.int32(0))
+
+
+@jax.jit
+def judged(progress: FitProgress, state: BprState, score: Array) -> FitProgress:
+    """Progress after a validation of `state` with recall `score`, float32 []; the better parameters are kept."""
+    better = score > progress.best_score
+    keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)  # noqa: E731
+    return FitProgress(
+        state,
+        keep(state.params, progress.best),
+        jnp.maximum(score, progress.best_score),
+        keep(state.epoch, progress.best_epoch),
+        jnp.where(better, 0, progress.bad + 1),
+    )
+
+
 def fit_stage(
     config: KgPolicyConfig,
     name: str,
@@ -78,14 +97,7 @@ def fit_stage(
         state, metrics = epochs_of(progress.fit, world.bpr, num=num)
         ranked = rank_all(state.params, world.bpr.graph, world.valid, recommender=recommender, cutoffs=CUTOFFS[:1])
         score = ranked.recall[:, 0].mean()
-        better = bool(score > progress.best_score)
-        moved = FitProgress(
-            state,
-            state.params if better else progress.best,
-            jnp.maximum(score, progress.best_score),
-            state.epoch if better else progress.best_epoch,
-            jnp.int32(0 if better else int(progress.bad) + 1),
-        )
+        moved = judged(progress, state, score)
         return moved, metrics | {
             "valid_recall@20": score,
             "valid_ndcg@20": ranked.ndcg[:, 0].mean(),
@@ -94,7 +106,7 @@ def fit_stage(
 
     def init() -> FitProgress:
         state = init_bpr(stream(jax.random.key(config.seed), name), recommender, sampler, plan, start)
-        return FitProgress(state, state.params, jnp.float32(-1.0), jnp.int32(0), jnp.int32(0))
+        return begun(state)
 
     return Stage(
         name=name,

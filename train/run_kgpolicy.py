@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
+from kgcrs.algorithms.ranking_checks import check_trainable
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_hash
@@ -46,6 +47,7 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
       KgcrsError: for bad data, a foreign run folder, a damaged checkpoint or a loss that is not a number.
     """
     data = load_kg(config.dataset, config.data_root or None, seed=config.seed)
+    check_trainable(data, config)
     world = build_ranking_world(data, config)
     recommender = make_recommender(data, config)
     sampler = make_sampler(config.sampler, recommender, world.graph, config.bpr.dim)
@@ -78,6 +80,9 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
 
 def show_result(name: str, users: np.ndarray, ranked: RankedUsers) -> None:
     """Prints the quality at the first cut-off, with 95 % intervals over users."""
+    if not len(users):
+        print("There are no test interactions: the recommender is trained, and there is nothing to rank.", flush=True)
+        return
     cells = []
     for values in (ranked.recall, ranked.ndcg, ranked.ndcg_kgat):
         mean, low, high = user_bootstrap(np.asarray(values)[:, 0], users)

@@ -1,7 +1,9 @@
-"""One sweep: what comes before the swept stage, then all lanes chunk by chunk, then the table."""
+"""One sweep: what comes before the swept stage, then all lanes chunk by chunk, then the table and the best settings."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,44 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from kgcrs.algorithms.beliefs import AgentParams
-from kgcrs.algorithms.kgensam import (
-    POOL_TRAIN,
-    World,
-    agent_params,
-    agent_spec,
-    build_negative_data,
-    build_world,
-)
 from kgcrs.algorithms.sweep import Trainer, advance_lane, choose_mode, grid, grid_points, sweep, with_seeds
-from kgcrs.algorithms.trained_agent import NOT_TRAINING, load_agent, load_data, training_hash
-from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_to_dict, override
-from kgcrs.core.errors import KgcrsError
-from kgcrs.core.keys import stream
 from kgcrs.core.run_folder import RunFolder
 from kgcrs.core.runlog import MetricLog
 from kgcrs.data.fingerprint import data_fingerprint
-from kgcrs.data.schema import CrsData
-from kgcrs.models.recommenders.fm import FmTables
 from train.loop import Stage, run_stage, stored_steps
-from train.run_kgensam import learning_sessions
-from train.stages import active_stage, best_tables, fm_stage, negative_stage, validation_sessions
-from train.sweep import SweepConfig, parse_grid
-from train.sweep_report import Sweep, write_sweep
-from train.sweep_stages import (
-    STAGES,
-    ActiveData,
-    DqnData,
-    SamplerData,
-    default_hyper,
-    hyper_fields,
-    lane_results,
-    make_trainer,
-)
+from train.sweep import SweepSettings, parse_grid, setting_names, toml_text
+from train.sweep_kgensam import KGENSAM
+from train.sweep_kgpolicy import KGPOLICY
+from train.sweep_report import METRIC, Sweep, point_interval, ranking, write_sweep
+from train.sweep_system import System
 
-UPSTREAM = {"fm": (), "negative": ("fm",), "active": ("fm", "negative"), "dqn": ("fm", "negative", "active")}
-"""Stages whose results the swept one needs."""
+BEST = "best.toml"
+SYSTEMS: dict[str, System] = {"kgensam": KGENSAM, "kgpolicy": KGPOLICY}
+"""Papers whose stages can be swept."""
 
 
 class SweepState(NamedTuple):
@@ -64,76 +43,11 @@ class SweepState(NamedTuple):
     chunk: Array
 
 
-class Upstream(NamedTuple):
-    """Trained parts that come before the swept stage; None where it needs none."""
-
-    tables: FmTables | None = None
-    negative: Any = None
-    active: Any = None
-
-
-def take_upstream(config: SweepConfig, world: World) -> Upstream:
-    """Parts of the finished run `--run`.
-
-    Raises:
-      KgcrsError: no finished run there, or settings that those parts depend on differ.
-    """
-    needed = UPSTREAM[config.stage]
-    trained = load_agent(Path(config.run), config.data_root)
-    mine, theirs = config_to_dict(config), config_to_dict(trained.config)
-    for name in ("dataset", "split_ratio", "seed", *needed):
-        if mine[name] != theirs[name]:
-            raise KgcrsError(
-                f"--run '{config.run}' was trained with another {name} than this sweep asks for; leave its "
-                "flags out, or leave --run out to train what comes before the sweep."
-            )
-    tables = trained.params.tables
-    if trained.config.fm.fit_on != "train":
-        # The run's final tables have seen the validation sessions that the sweep is judged by.
-        template = fm_stage(trained.config, world.fm_data, trained.data.num_users).init()
-        folder = Checkpoints(Path(config.run) / "checkpoints" / "fm", config_hash=trained.fingerprint)
-        tables = best_tables(folder.restore(template), world.fm_data)
-    parts = Upstream(tables, trained.params.negative, trained.params.active)
-    return parts._replace(**{name: None for name in ("negative", "active") if name not in needed})
-
-
-def train_upstream(config: SweepConfig, run_dir: Path, data: CrsData, world: World, log: MetricLog) -> Upstream:
-    """Trains what comes before the swept stage, once, with the settings and the seed of `config`."""
-    needed, tag = UPSTREAM[config.stage], training_hash(config, run_dir)
-    if not needed:
-        return Upstream()
-    state = run_stage(fm_stage(config, world.fm_data, data.num_users), run_dir, log, tag)
-    tables, negative, active = best_tables(state, world.fm_data), None, None
-    if "negative" in needed:
-        stage = negative_stage(config, tables, build_negative_data(data, world), POOL_TRAIN)
-        negative = run_stage(stage, run_dir, log, tag).policy
-    if "active" in needed:
-        params = agent_params(world, tables, config, negative=negative)
-        learn = learning_sessions(config.active.rl_split, world, data)
-        stage = active_stage(config, params, learn, world.select, agent_spec(config))
-        active = run_stage(stage, run_dir, log, tag).best
-    return Upstream(tables, negative, active)
-
-
-def stage_data(config: SweepConfig, data: CrsData, world: World, parts: Upstream) -> Any:
-    """What all lanes share: the input of the stage's `Trainer`."""
-    if config.stage == "fm":
-        return world.fm_data
-    assert parts.tables is not None  # noqa: S101 - every later stage has the recommender upstream
-    if config.stage == "negative":
-        return SamplerData(parts.tables, build_negative_data(data, world))
-    params: AgentParams = agent_params(world, parts.tables, config, negative=parts.negative, active=parts.active)
-    if config.stage == "active":
-        return ActiveData(params, learning_sessions(config.active.rl_split, world, data))
-    select = validation_sessions(world.select, config.dqn.select_sessions)
-    return DqnData(params, learning_sessions(config.dqn.rl_split, world, data), select)
-
-
-def lanes_stage(config: SweepConfig, trainer: Trainer, hypers: Any, keys: Array, data: Any) -> Stage:
+def lanes_stage(config: SweepSettings, trainer: Trainer, hypers: Any, keys: Array, data: Any) -> Stage:
     """All lanes as one `Stage` of the outer loop, which brings progress, checkpoints and resuming."""
     size = trainer.size(jax.eval_shape(trainer.init, keys[0], data), data)
     mode = choose_mode(config.mode, size)
-    num_lanes, section = keys.shape[0], config.stage
+    num_lanes = keys.shape[0]
 
     @jax.jit
     def init(keys: Array, hypers: Any, data: Any) -> SweepState:
@@ -163,53 +77,80 @@ def lanes_stage(config: SweepConfig, trainer: Trainer, hypers: Any, keys: Array,
         position=lambda state: int(state.chunk),
         finished=lambda state: bool(jax.vmap(trainer.finished)(state.states).all()),
         weights=lambda state: (),  # a lane may diverge: the others go on, and the table says so
-        cure=f"every lane diverged, so sweep smaller values of {section}.lr",
+        cure="every lane diverged, so sweep smaller learning rates",
     )
 
 
-def run_sweep(config: SweepConfig, run_dir: Path) -> Sweep:
-    """Trains all lanes and writes `sweep.md`, `sweep.json` and `sweep.png`.
+def best_settings(table: Sweep, config: SweepSettings) -> str:
+    """The best point as settings of an ordinary run, in TOML; "" when every point has a diverged lane."""
+    system, best = SYSTEMS[config.paper], ranking(table)[0]
+    if np.isnan(table.results["score"][best]).any():
+        return ""
+    point = table.points[best]
+    told = {name: value for name, value in point.items() if name.count(".") == 1}
+    ours = {field.name for field in dataclasses.fields(system.settings)} - set(system.not_training)
+    settings = {name: value for name, value in config_to_dict(override(config, told)).items() if name in ours}
+    interval = point_interval(table.results["score"][best])
+    spread = f" [{interval.low:.4f}, {interval.high:.4f}]" if math.isfinite(float(interval.low)) else ""
+    lines = [
+        f"# Best of {len(table.points)} points of a sweep of {table.stage} on {table.dataset}: {METRIC[table.stage]}",
+        f"# {interval.mean:.4f}{spread}, mean over {len(table.seeds)} seeds.",
+        f"# Train it: python -m {system.program} --config {BEST}",
+        *(f"# Swept too, but no setting of its own: {name} = {point[name]:g}." for name in point if name not in told),
+    ]
+    return "\n".join(lines) + "\n\n" + toml_text(settings) + "\n"
+
+
+def run_sweep(config: SweepSettings, run_dir: Path) -> Sweep:
+    """Trains all lanes and writes `sweep.md`, `sweep.json`, `sweep.png` and the best settings, `best.toml`.
 
     Raises:
       KgcrsError: bad grid, bad data, a foreign run folder, a damaged checkpoint, or all lanes diverged.
     """
-    hyper, section = default_hyper(config.stage, config), config.stage
-    axes = parse_grid(config.grid, hyper_fields(section, hyper))
+    system = SYSTEMS[config.paper]
+    hyper, known = system.hyper(config), system.fields(config)
+    axes = parse_grid(config.grid, list(known), setting_names(config))
     for name, values in axes.items():
         for value in values:
             if name.count(".") == 1:
                 override(config, {name: value})  # the settings' own checks: a negative learning rate stops here
-    data = load_data(config)
-    world = build_world(data, config)
-    fingerprint = data_fingerprint(data)
-    folder = RunFolder(run_dir, config, seed=config.seed, fresh=config.fresh, may_differ=NOT_TRAINING, data=fingerprint)
-    trainer = make_trainer(section, config, agent_spec(config), POOL_TRAIN)
-    short = {name.split(".", 1)[1]: values for name, values in axes.items()}
-    keys = jnp.stack([stream(jax.random.key(config.seed + s), section) for s in range(config.seeds)])
-    hypers, lane_keys = with_seeds(grid(hyper, short), keys)
+    data = system.load(config)
+    prepared = system.prepare(config, data)
+    folder = RunFolder(
+        run_dir,
+        config,
+        seed=config.seed,
+        fresh=config.fresh,
+        may_differ=system.not_training,
+        data=data_fingerprint(data),
+    )
+    keys = jnp.stack([prepared.lane_key(config.seed + s) for s in range(config.seeds)])
+    hypers, lane_keys = with_seeds(grid(hyper, {known[name]: values for name, values in axes.items()}), keys)
     points = grid_points(axes)
     word = "resuming" if folder.is_resumed else "new sweep"
     print(
-        f"{run_dir}: {data.name}, {word}, {len(points)} points x {config.seeds} seeds of {section}",
+        f"{run_dir}: {data.name}, {word}, {len(points)} points x {config.seeds} seeds of {config.stage}",
         flush=True,
     )
-    with MetricLog(run_dir, resume=stored_steps(run_dir, [*STAGES, "sweep"], training_hash(config, run_dir))) as log:
-        if config.run and section != "fm":
-            parts = take_upstream(config, world)
-        else:
-            parts = train_upstream(config, run_dir, data, world, log)
-        stage = lanes_stage(config, trainer, hypers, lane_keys, stage_data(config, data, world, parts))
-        state = run_stage(stage, run_dir, log, training_hash(config, run_dir))
+    tag = system.tag(config, run_dir)
+    with MetricLog(run_dir, resume=stored_steps(run_dir, [*system.before, "sweep"], tag)) as log:
+        stage = lanes_stage(config, prepared.trainer, hypers, lane_keys, prepared.inputs(run_dir, log))
+        state = run_stage(stage, run_dir, log, tag)
     curves = {name: np.asarray(values) for name, values in state.curves.items()}
-    results = lane_results(section, curves, np.asarray(state.ran))
+    results = system.results(config.stage, curves, np.asarray(state.ran))
     shape = (len(points), config.seeds)
     table = Sweep(
-        stage=section,
+        stage=config.stage,
         dataset=data.name,
         seeds=[config.seed + s for s in range(config.seeds)],
         points=points,
         results={name: values.reshape(shape) for name, values in results.items()},
         scores=np.moveaxis(curves["score"].reshape(-1, *shape), 0, -1),
     )
-    write_sweep(table, run_dir)
+    files = write_sweep(table, run_dir)
+    best = best_settings(table, config)
+    if best:
+        files.append(run_dir / BEST)
+        files[-1].write_text(best, encoding="utf-8")
+    print(f"written: {', '.join(str(file) for file in files)}", flush=True)
     return table

@@ -11,7 +11,10 @@ import numpy as np
 
 from kgcrs.core.runlog import result_table, versions
 from kgcrs.metrics.compare import Interval, student_t_interval
-from train.sweep_stages import METRIC
+from train import sweep_kgpolicy, sweep_stages
+
+METRIC = sweep_stages.METRIC | sweep_kgpolicy.METRIC
+"""What `score` is, in words, by stage."""
 
 
 class Sweep(NamedTuple):
@@ -45,7 +48,8 @@ def ranking(table: Sweep) -> list[int]:
 
 def point_name(point: dict[str, float]) -> str:
     """`lr=0.001 l2=0`, or what a sweep without a grid trained."""
-    words = [f"{name.split('.', 1)[1]}={value:g}" for name, value in point.items()]
+    one_section = len({name.split(".", 1)[0] for name in point}) == 1  # else lr could be anybody's
+    words = [f"{name.split('.', 1)[1] if one_section else name}={value:g}" for name, value in point.items()]
     return " ".join(words) or "the settings as given"
 
 
@@ -76,7 +80,7 @@ def markdown(table: Sweep) -> str:
         "",
         f"{len(table.points)} grid points, {number} seed{'s' * (number > 1)} "
         f"({', '.join(map(str, table.seeds))}), best first. Mean over seeds of the {METRIC[table.stage]} "
-        "with a 95 % Student-t interval; test sessions were not played.",
+        "with a 95 % Student-t interval; the test split was not looked at.",
         "",
         f"| {' | '.join(headings)} |",
         f"|{' ---: |' * len(headings)}",
@@ -146,5 +150,4 @@ def write_sweep(table: Sweep, folder: Path) -> list[Path]:
     files[1].write_text(json_text(table), encoding="utf-8")
     if len(table.points) > 1:
         files.append(plot_sweep(table, folder / "sweep.png"))
-    print(f"written: {', '.join(str(file) for file in files)}", flush=True)
     return files

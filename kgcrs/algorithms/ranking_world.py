@@ -125,8 +125,36 @@ def recommender_graph(data: KgData, model: str) -> EntityFields | SparseGraph | 
     return None
 
 
-def make_sampler(config: SamplerConfig, recommender: Recommender, graph: CollaborativeGraph, dim: int) -> Sampler:
-    """The negative sampler that the settings name."""
+class NoHyper(NamedTuple):
+    """Of samplers without numbers that a sweep may vary."""
+
+
+SamplerHyper = PolicyHyper | GeneratorHyper | NoHyper
+
+
+def sampler_hyper(config: SamplerConfig) -> SamplerHyper:
+    """The default lane of the sampler: the settings' own numbers."""
+    if config.name == "kgpolicy":
+        return PolicyHyper(config.lr, config.discount, config.prediction, config.similarity, config.entropy_bonus)
+    if config.name in ("irgan", "advir", "nmrn"):
+        return GeneratorHyper(config.lr, config.temperature)
+    return NoHyper()
+
+
+def make_sampler(
+    config: SamplerConfig,
+    recommender: Recommender,
+    graph: CollaborativeGraph,
+    dim: int,
+    hyper: SamplerHyper | None = None,
+) -> Sampler:
+    """The negative sampler that the settings name.
+
+    Args:
+      hyper: numbers to use instead of the settings' own, as of `sampler_hyper`. They may be traced: a program that
+        makes its sampler inside serves every lane of a sweep.
+    """
+    hyper = sampler_hyper(config) if hyper is None else hyper
     if config.name == "kgpolicy":
         path = PathPlan(
             config.explorations,
@@ -141,12 +169,10 @@ def make_sampler(config: SamplerConfig, recommender: Recommender, graph: Collabo
         plan = PolicyPlan(
             path, dim, config.num_layers, config.credit, config.learns, config.shuffle_rewards, config.gradient
         )
-        policy_hyper = PolicyHyper(
-            config.lr, config.discount, config.prediction, config.similarity, config.entropy_bonus
-        )
-        return kg_policy_sampler(recommender, graph, policy_hyper, plan)
+        assert isinstance(hyper, PolicyHyper), "kgpolicy takes a PolicyHyper"
+        return kg_policy_sampler(recommender, graph, hyper, plan)
     if config.name in ("irgan", "advir", "nmrn"):
-        hyper = GeneratorHyper(config.lr, config.temperature)
+        assert isinstance(hyper, GeneratorHyper), f"{config.name} takes a GeneratorHyper"
         name = {"irgan": "IRGAN", "advir": "AdvIR", "nmrn": "NMRN"}[config.name]
         # The generator is a second copy of the recommender's own kind.
         return adversarial_sampler(name, recommender, recommender, hyper, config.pool_size)

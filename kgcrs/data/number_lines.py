@@ -102,7 +102,9 @@ def read_number_lines(path: Path) -> NumberLines:
     per_line = _cells_per_line(raw)
     try:
         numbers = np.fromiter(map(int, cells), np.int64, len(cells))
-        fits = not numbers.size or (numbers.min() >= 0 and numbers.max() <= _MOST)
+        # int() also reads 1_000, +1 and -0.
+        plain = not any(sign in raw for sign in (b"_", b"+", b"-"))
+        fits = plain and (not numbers.size or numbers.max() <= _MOST)
     except (ValueError, OverflowError):
         fits = False
     if not fits:
@@ -116,10 +118,7 @@ def read_number_lines(path: Path) -> NumberLines:
 
 
 def _is_id(cell: bytes) -> bool:
-    try:
-        return 0 <= int(cell) <= _MOST
-    except ValueError:
-        return False
+    return cell.isdigit() and int(cell) <= _MOST
 
 
 def _cells_per_line(raw: bytes) -> npt.NDArray[np.int64]:

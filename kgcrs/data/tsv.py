@@ -143,6 +143,8 @@ def read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
         if path.suffix == ".gz":
+            if not raw:  # an interrupted download; gzip itself takes no bytes for an empty text
+                raise EOFError
             raw = gzip.decompress(raw)
         text = raw.decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):

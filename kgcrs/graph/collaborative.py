@@ -12,9 +12,10 @@ import jax
 import numpy as np
 from jax import Array
 
+from kgcrs.core.errors import KgcrsError
 from kgcrs.data.kg_schema import KgData
 from kgcrs.graph.item_sets import ItemSets, build_item_sets
-from kgcrs.graph.segment import Csr, SparseGraph, build_csr
+from kgcrs.graph.segment import MOST_PLACES, Csr, SparseGraph, build_csr
 
 
 @jax.tree_util.register_dataclass
@@ -67,9 +68,17 @@ def graph_edges(data: KgData, interactions: np.ndarray, hop_types: str = "both")
 def build_graph(data: KgData, interactions: np.ndarray, hop_types: str = "both") -> CollaborativeGraph:
     """The graph over the interactions that are trained on; arguments as `graph_edges`.
 
-    Nodes without neighbours stay; they have empty rows.
+    Nodes without neighbours stay; they have empty rows. Two nodes are joined once, however many triples join them.
+
+    Raises:
+      KgcrsError: more users and entities than int32 can number.
     """
     num_nodes = data.num_users + data.num_entities
+    if num_nodes > MOST_PLACES:
+        raise KgcrsError(
+            f"{data.name} has {data.num_users:,} users and {data.num_entities:,} entities, together more than the "
+            f"{MOST_PLACES:,} nodes that int32 can number: leave some out."
+        )
     once = graph_edges(data, interactions, hop_types)
     both = np.concatenate([once, once[:, ::-1]])
     degree = np.bincount(both[:, 0], minlength=num_nodes)

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from kgcrs.graph.segment import check_places
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -35,12 +37,15 @@ class ItemSets:
 def build_item_sets(pairs: np.ndarray, num_rows: int) -> ItemSets:
     """Sorts (row, item) pairs on the host.
 
+    Users, entities and items may be as many as int32 can number; so may pairs, though not rows x items.
+
     Args:
       pairs: int [N, 2], each pair once, rows in 0..R-1.
 
     Raises:
-      ValueError: when a row lies outside the range.
+      ValueError: when a row lies outside the range, or there are more pairs than int32 can number.
     """
+    check_places(len(pairs), "build_item_sets")
     if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= num_rows):
         raise ValueError(f"build_item_sets: a row lies outside 0..{num_rows - 1}.")
     ordered = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
@@ -65,7 +70,7 @@ def contains(sets: ItemSets, row: Array, item: Array) -> Array:
     stop = high
     last = sets.items.shape[0] - 1
     for _ in range(sets.halvings):
-        middle = (low + high) // 2
+        middle = low + (high - low) // 2  # their sum may leave int32
         below = (sets.items[jnp.minimum(middle, last)] < item) & (middle < high)
         low, high = jnp.where(below, middle + 1, low), jnp.where(below, high, middle)
     return (low < stop) & (sets.items[jnp.minimum(low, last)] == item)

@@ -41,6 +41,19 @@ class SparseGraph(NamedTuple):
     backward: Csr
 
 
+MOST_PLACES = int(np.iinfo(np.int32).max)
+
+
+def check_places(number: int, who: str) -> None:
+    """Checks that int32 can number so many edges or pairs; without this, sums of row lengths would wrap around.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    if number > MOST_PLACES:
+        raise ValueError(f"{who}: {number:,} edges are more than the {MOST_PLACES:,} that int32 can number.")
+
+
 def build_csr(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int], data: np.ndarray | None = None) -> Csr:
     """Sorts an edge list into a `Csr` on the host.
 
@@ -49,8 +62,9 @@ def build_csr(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int], data: 
       data: float [E] or None for ones.
 
     Raises:
-      ValueError: when an index lies outside the shape.
+      ValueError: when an index lies outside the shape, or there are more edges than int32 can number.
     """
+    check_places(len(rows), "build_csr")
     rows, cols = np.asarray(rows, np.int64), np.asarray(cols, np.int64)
     if rows.size and (rows.min() < 0 or cols.min() < 0 or rows.max() >= shape[0] or cols.max() >= shape[1]):
         raise ValueError(f"build_csr: an index lies outside the shape {shape}.")

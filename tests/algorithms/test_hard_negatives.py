@@ -127,3 +127,15 @@ def test_one_candidate_is_uniform_sampling():
     admissible = np.setdiff1d(np.arange(DATA.num_items), TRAIN[TRAIN[:, 0] == busiest, 1])
     share = np.bincount(mine, minlength=DATA.num_items)[admissible] / len(mine)
     assert np.abs(share - 1 / len(admissible)).max() < 5 * np.sqrt(1 / len(admissible) / len(mine))
+
+
+GREEDY = np.concatenate([TRAIN, [[DATA.num_users - 1, item] for item in range(DATA.num_items)]])
+
+
+@pytest.mark.parametrize("how", ALL, ids=lambda how: f"{how.source}-{how.num_candidates}")
+def test_a_user_who_took_every_item_gets_one_of_them_back(how):
+    """The rule of docs/data.md: no negative exists, an item comes nonetheless, and nothing is out of range."""
+    sampling = SAMPLING._replace(user_items=build_item_sets(GREEDY, DATA.num_users))
+    user, item = jnp.full(50, DATA.num_users - 1), jnp.arange(50) % DATA.num_items
+    got = np.asarray(draw_negatives(jax.random.key(8), TABLES, user, item, sampling, MF, how))
+    assert ((got >= 0) & (got < DATA.num_items)).all()

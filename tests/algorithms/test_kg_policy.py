@@ -71,8 +71,8 @@ def test_the_gradient_is_unbiased_under_any_constant_baseline(constant):
 
 
 @pytest.mark.parametrize(("credit", "exact"), [("to_go", True), ("immediate", False)])
-def test_reward_to_go_credits_a_first_step_that_pays_later(credit, exact):
-    """Two steps; only the second is paid, and only by what the first chose. (Regression: published credit.)"""
+def test_regression_the_published_immediate_credit_is_no_gradient_of_the_return(credit, exact):
+    """Two steps; only the second is paid, and only by what the first chose: Eq. 16 as printed credits it nothing."""
     x = jnp.float32(-0.3)
 
     def surrogate(x, key):
@@ -92,8 +92,8 @@ def test_reward_to_go_credits_a_first_step_that_pays_later(credit, exact):
 
 
 @pytest.mark.parametrize("batch", [8, 64])
-def test_the_mean_advantage_is_near_zero_at_any_batch_size(batch):
-    """Regression: the released code subtracts batch x T times the mean reward."""
+def test_regression_the_baseline_is_not_the_published_sum_over_the_batch(batch):
+    """The released code subtracts batch x T times the mean reward; the mean advantage must be near zero at any size."""
     sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(lr=0.0), SMALL)
     plan = BprPlan(batch_size=batch)
     state = init_bpr(jax.random.key(2), MF, sampler, plan)
@@ -108,6 +108,29 @@ def test_the_mean_advantage_is_near_zero_at_any_batch_size(batch):
         state, metrics = run(hyper, state, jax.random.key(step), BPR)
         assert float(metrics["reward"]) == pytest.approx(12.0)
         assert float(metrics["advantage"]) == pytest.approx(0.0, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_regression_rewards_that_vary_leave_no_advantage_on_average_at_any_batch_size():
+    """The same with real rewards: the mean over steps is zero within its error, the published one -(B T - 1) means."""
+    means = {}
+    for batch in (8, 64):
+        sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(lr=0.0, baseline_decay=0.9), SMALL)
+        plan = BprPlan(batch_size=batch)
+        state = init_bpr(jax.random.key(2), MF, sampler, plan)
+        state = state._replace(params=jax.tree.map(lambda x: 1.0 + 3.0 * x, state.params))
+        run = quick_jit(partial(fit_step, recommender=MF, sampler=sampler, plan=plan, num_users=DATA.num_users))
+        advantages, rewards = [], []
+        for step in range(80):
+            state, metrics = run(BprHyper(0.0, 0.0), state, jax.random.key(step), BPR)
+            advantages.append(float(metrics["advantage"]))
+            rewards.append(float(metrics["reward"]))
+        error = np.std(advantages) / np.sqrt(len(advantages))
+        means[batch] = np.mean(rewards)
+        assert np.std(rewards) > 0.05  # these rewards do vary
+        assert abs(np.mean(advantages)) < 4 * error
+        assert abs(np.mean(advantages)) < 0.05 * (2 * batch - 1) * means[batch]  # T = 2
+    assert means[8] == pytest.approx(means[64], rel=0.1)
 
 
 def run_step(hyper, policy_hyper, plan=SMALL):

@@ -124,6 +124,9 @@ def test_an_empty_graph_is_said(folder):
         ("train", "2 3 0", "2 3.0 0", ["train.txt, line 2: '3.0'"]),
         ("test", "1 2", "1 -2", ["test.txt, line 2: '-2' is not a whole number from 0"]),
         ("train", "0 0 1 2", "0 0 1 2147483648", ["train.txt, line 1: '2147483648'"]),
+        ("train", "0 0 1 2", "0 0 1 1_0", ["train.txt, line 1: '1_0' is not a whole number"]),
+        ("train", "0 0 1 2", "0 0 +1 2", ["train.txt, line 1: '+1' is not a whole number"]),
+        ("kg_final", "5 1 2", "-5 1 2", ["kg_final.txt, line 3: '-5' is not a whole number from 0"]),
         ("train", "\n1\n", "\n\n1\n", ["train.txt, line 3 is blank", "user item item"]),
         ("train", "0 0 1 2\n2 3 0\n1\n", "", ["train.txt has no interactions"]),
         ("train", "0 0 1 2\n2 3 0\n1\n", "0\n1\n", ["train.txt has no interactions"]),
@@ -163,6 +166,9 @@ def test_missing_and_damaged_files_are_named(folder):
     (folder / "test.txt.gz").write_bytes(raw[:-6])
     with pytest.raises(KgcrsError, match="test.txt.gz is damaged or cut short"):
         load_kg(f"kgat:{folder}")
+    (folder / "test.txt.gz").write_bytes(b"")  # an interrupted download must not pass for an empty test part
+    with pytest.raises(KgcrsError, match="test.txt.gz is damaged or cut short"):
+        load_kg(f"kgat:{folder}")
     (folder / "kg_final.txt").unlink()
     with pytest.raises(KgcrsError, match="kg_final.*unpack"):
         (folder / "test.txt.gz").write_bytes(raw)
@@ -171,6 +177,28 @@ def test_missing_and_damaged_files_are_named(folder):
         load_kg(f"kgat:{folder}/nowhere")
     with pytest.raises(KgcrsError, match="names no folder: write it as kgat:PATH"):
         load_kg("kgat:")
+
+
+@pytest.mark.parametrize(
+    "stem, line, noun, found",
+    [
+        ("train", "2000000000 1", "user 2000000000", "4 different"),
+        ("test", "0 2147483647", "item 2147483647", "5 different"),
+        ("kg_final", "0 0 2000000000", "entity 2000000000", "10 different"),
+        ("kg_final", "0 5000000 4", "relation 5000000", "3 different"),
+    ],
+)
+def test_foreign_keys_instead_of_ids_are_told_before_memory_is_set_aside_for_them(folder, stem, line, noun, found):
+    path = folder / f"{stem}.txt"
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(KgcrsError, match=f"names {noun}, but only {found} ids .* or list every one in"):
+        load_kg(f"kgat:{folder}")
+
+
+def test_gaps_between_small_ids_are_users_and_entities_without_rows(folder):
+    (folder / "train.txt").write_text("0 0 1 2\n2 3 0\n1\n900 1\n")
+    data = load_kg(f"kgat:{folder}")
+    assert data.num_users == 901 and "Users without train interactions, kept: 898." in data.remarks
 
 
 def test_a_million_numbers_are_read_quickly(tmp_path):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgcrs.core.errors import KgcrsError
 from kgcrs.graph.collaborative import build_graph, graph_edges
 from kgcrs.graph.segment import propagate
 from tests.kg_worlds import random_kg
@@ -68,3 +71,18 @@ def test_held_out_interactions_never_reach_the_graph():
 def test_an_empty_graph_has_empty_rows():
     graph = build_graph(DATA, TRAIN[:0], "cf")
     assert int(graph.neighbours.sizes().max()) == 0 and graph.num_nodes == NODES
+
+
+def test_two_nodes_are_joined_once_and_never_with_themselves():
+    """Several relations, both directions and self-loops: each pair counts once in the degree."""
+    facts = np.array([[0, 0, 31], [0, 1, 31], [31, 0, 0], [31, 2, 31], [2, 0, 2]], np.int32)
+    graph = build_graph(replace(DATA, triples=facts), TRAIN[:0], "kg")
+    item, entity = DATA.num_users, DATA.num_users + 31
+    assert graph.neighbours.sizes().sum() == 2
+    assert int(graph.neighbours.sizes()[item]) == int(graph.neighbours.sizes()[entity]) == 1
+    np.testing.assert_allclose(graph.symmetric.forward.data, [1.0, 1.0])
+
+
+def test_more_nodes_than_int32_can_number_are_told():
+    with pytest.raises(KgcrsError, match="2,147,483,640 users and 45 entities, together more than the 2,147,483,647"):
+        build_graph(replace(DATA, num_users=2**31 - 8), TRAIN)

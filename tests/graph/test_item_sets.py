@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcrs.graph.item_sets import build_item_sets, contains, draw_member
+from kgcrs.graph.segment import build_csr
 
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=40, unique=True)
 
@@ -42,3 +43,26 @@ def test_members_are_drawn_uniformly_and_empty_rows_give_no_item():
 def test_rows_outside_the_range_are_named():
     with pytest.raises(ValueError, match=r"outside 0\.\.1"):
         build_item_sets(np.array([[2, 0]]), 2)
+
+
+def test_users_times_items_may_leave_int32():
+    """Yelp2018 has 2.09e9 such pairs: one key per (user, item) would overflow on anything larger."""
+    rng = np.random.default_rng(0)
+    users, items = 70_000, 50_000
+    assert users * items > 2**31
+    pairs = np.unique(np.stack([rng.integers(0, users, 3000), rng.integers(0, items, 3000)], 1), axis=0)
+    pairs = np.unique(np.concatenate([pairs, [[users - 1, items - 1]]]), axis=0)
+    sets = build_item_sets(pairs, users)
+    assert contains(sets, jnp.array(pairs[:, 0]), jnp.array(pairs[:, 1])).all()
+    others = np.stack([rng.permutation(pairs[:, 0]), pairs[:, 1]], 1)
+    known = {tuple(pair) for pair in pairs.tolist()}
+    want = [tuple(pair) in known for pair in others.tolist()]
+    np.testing.assert_array_equal(contains(sets, jnp.array(others[:, 0]), jnp.array(others[:, 1])), want)
+
+
+def test_more_pairs_than_int32_can_number_are_told():
+    many = np.broadcast_to(np.zeros((1, 2), np.int32), (2**31, 2))  # takes no memory
+    with pytest.raises(ValueError, match="2,147,483,648 edges are more than the 2,147,483,647 that int32"):
+        build_item_sets(many, 1)
+    with pytest.raises(ValueError, match="build_csr: 2,147,483,648 edges"):
+        build_csr(np.broadcast_to(np.int64(0), (2**31,)), np.broadcast_to(np.int64(0), (2**31,)), (1, 1))

@@ -1,5 +1,6 @@
 """The walk of KGPolicy on a small random graph, against its definition written out with dense matrices."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -21,6 +22,7 @@ from kgcrs.models.policies.path import (
     walk,
 )
 from tests.kg_worlds import random_kg
+from tests.worlds import quick_jit
 
 DATA = random_kg()
 TRAIN = DATA.pairs("train")
@@ -204,3 +206,98 @@ def test_walks_are_the_same_alone_and_in_a_batch():
         alone = walk(keys[b], H, jnp.float32(0.5), user[b], item[b], GRAPH, USER_ITEMS, PLAN)
         for one, all_ in zip(alone, batch, strict=True):
             np.testing.assert_allclose(one, all_[b], rtol=1e-5, atol=1e-6)
+
+
+def test_ties_keep_their_order_and_the_mask():
+    """Equal scores: the first candidates stay, and a masked one only when real ones run out."""
+    same = jnp.ones((N, 3))
+    candidates = jnp.array([7, 3, 9, 1, 5])
+    kept, real = prune(same, jnp.int32(2), candidates, jnp.array([True, False, True, True, True]), 3)
+    assert kept.tolist() == [7, 9, 1] and real.all()
+    kept, real = prune(same, jnp.int32(2), candidates, jnp.array([False, True, False, False, True]), 3)
+    assert kept.tolist()[:2] == [3, 5] and real.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_log_probability_of_a_walk_is_that_of_the_dense_definition(seed):
+    """Eq. 11-15 written out on a graph of 20 nodes: no pruning, no random items, so every candidate set is known."""
+    data = random_kg(seed, users=6, items=8, entities=14, pairs=22, triples=20)
+    train = data.pairs("train")
+    graph, sets = build_graph(data, train), build_item_sets(train, data.num_users)
+    size, users = graph.num_nodes, data.num_users
+    assert size == 20
+    edges = np.asarray(graph.neighbours.indptr)
+    around = [set(np.asarray(graph.neighbours.items)[edges[n] : edges[n + 1]].tolist()) for n in range(size)]
+    h = np.asarray(jax.random.normal(jax.random.key(seed), (size, 4)), np.float64)
+    plan = PathPlan(explorations=2, num_neighbours=size, num_kept=2 * size, random_items=0)
+
+    def log_softmax(user, at, among, taken):
+        product = h[at] * h[among]
+        logits = np.where(product > 0, product, 0.01 * product) @ h[user] / 0.5
+        return logits[among.index(taken)] - np.log(np.exp(logits).sum())
+
+    rows = np.resize(np.arange(len(train)), 120)
+    run = quick_jit(
+        jax.vmap(lambda k, u, i: walk(k, jnp.float32(h), jnp.float32(0.5), u, i, graph, sets, plan)),
+    )
+    got = run(jax.random.split(jax.random.key(9), 120), jnp.array(train[rows, 0]), jnp.array(train[rows, 1]))
+    checked = 0
+    for b, (user, item) in enumerate(train[rows].tolist()):
+        taken = set(train[train[:, 0] == user, 1].tolist())
+        visited, at = {item}, item
+        for t in range(2):
+            node, end = int(got.node[b, t]), int(got.item[b, t])
+            nodes = sorted(around[users + at]) or [users + at]
+            want = log_softmax(user, users + at, nodes, node)
+            items = {n - users for n in around[node] if users <= n < users + data.num_items} - taken - visited
+            if items:
+                among = [users + i for i in sorted(items)]
+                want += log_softmax(user, node, among, users + end)
+                checked += 1
+            assert float(got.log_prob[b, t]) == pytest.approx(want, abs=1e-4)
+            visited.add(end)
+            at = end
+    assert checked > 60
+
+
+def test_an_item_without_neighbours_leads_to_random_admissible_items():
+    """Empty neighbourhoods: the first hop stays, the second has random items only, and numbers stay finite."""
+    graph, last = build_graph(DATA, TRAIN, "cf"), DATA.num_items - 1  # nobody has the last item
+    assert int(graph.neighbours.sizes()[DATA.num_users + last]) == 0
+    user = jnp.int32(DATA.num_users - 1)  # nor has she any
+    one = lambda k: walk(k, H, jnp.float32(0.5), user, jnp.int32(last), graph, USER_ITEMS, PLAN)  # noqa: E731
+    got = quick_jit(jax.vmap(one))(jax.random.split(jax.random.key(10), 200))
+    assert (got.node[:, 0] == DATA.num_users + last).all()
+    assert len(set(np.asarray(got.item)[:, 0].tolist())) > 15
+    assert (np.asarray(got.item) != last).all()  # never back to where it began
+    assert np.isfinite(got.log_prob).all() and np.isfinite(got.entropy).all()
+
+
+def test_a_user_who_took_every_item_is_walked_for_nonetheless():
+    everything = np.array([[0, i] for i in range(DATA.num_items)])
+    sets = build_item_sets(everything, DATA.num_users)
+    keys = jax.random.split(jax.random.key(11), 40)
+    one = lambda k, i: walk(k, H, jnp.float32(0.5), jnp.int32(0), i, GRAPH, sets, PLAN)  # noqa: E731
+    got = quick_jit(jax.vmap(one))(keys, jnp.arange(40) % DATA.num_items)
+    assert ((got.item >= 0) & (got.item < DATA.num_items)).all()
+    assert np.isfinite(got.log_prob).all() and np.isfinite(got.entropy).all()
+
+
+def test_relabelled_nodes_get_the_same_vectors():
+    """Permuting users, items and entities among themselves permutes the vectors of graph learning, nothing else."""
+    rng = np.random.default_rng(3)
+    user = rng.permutation(DATA.num_users)
+    others = rng.permutation(np.arange(DATA.num_items, DATA.num_entities))
+    entity = np.concatenate([rng.permutation(DATA.num_items), others])
+    node = np.concatenate([user, DATA.num_users + entity])
+    facts = DATA.triples.copy()
+    facts[:, [0, 2]] = entity[facts[:, [0, 2]]]
+    moved = np.stack([user[TRAIN[:, 0]], entity[TRAIN[:, 1]]], 1)
+    renamed = build_graph(replace(DATA, triples=facts), moved)
+    policy = PathPolicy(N, 4, 2)
+    params = policy.init(jax.random.key(12), GRAPH)
+    h, _ = policy.apply(params, GRAPH)
+    table = jnp.zeros_like(params["params"]["node"]).at[node].set(params["params"]["node"])
+    got, _ = policy.apply({"params": params["params"] | {"node": table}}, renamed)
+    np.testing.assert_allclose(got[node], h, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(got, h, atol=1e-3)

@@ -19,7 +19,7 @@ from tests.worlds import CONFIG, configure, differing_leaves, quick_jit, setting
 from train import loop, run_sweep
 from train.run_kgensam import train_run
 from train.stages import fm_stage, validation_sessions
-from train.sweep import SweepConfig, load_sweep, main, parse_grid, run_flag, toml_text
+from train.sweep import SweepConfig, flag_value, load_sweep, main, parse_grid, toml_text
 from train.sweep_report import Sweep, json_text, markdown, point_interval, ranking, table_rows
 from train.sweep_stages import (
     STAGES,
@@ -99,7 +99,7 @@ def test_a_run_hands_its_settings_on_and_flags_win(tmp_path):
     run = KgensamConfig(seed=7, run_dir="elsewhere", split_ratio=(7.0, 1.0, 2.0))
     run = dataclasses.replace(run, fm=dataclasses.replace(run.fm, dim=16, lr=0.5))
     RunFolder(tmp_path / "run", run, seed=7)
-    assert run_flag(["--stage", "fm", f"--run={tmp_path}"]) == str(tmp_path)
+    assert flag_value(["--stage", "fm", f"--run={tmp_path}"], "run") == str(tmp_path)
     config = load_sweep(["--run", str(tmp_path / "run"), "--fm.lr", "0.25"])
     assert (config.seed, config.split_ratio, config.fm.dim, config.fm.lr) == (7, (7.0, 1.0, 2.0), 16, 0.25)
     assert config.run_dir == ""

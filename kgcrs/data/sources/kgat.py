@@ -17,9 +17,13 @@ from kgcrs.core.errors import KgcrsError
 from kgcrs.data.kg_build import Rows, build_kg
 from kgcrs.data.kg_schema import KgData
 from kgcrs.data.number_lines import SUFFIXES, read_number_lines
+from kgcrs.data.schema import IntArray
 from kgcrs.data.sources.kg_tables import numbered
 from kgcrs.data.tsv import find_table, read_text
 
+LARGEST_SPARSE_ID = 999_999
+"""Above this, ids without a list must not leave large gaps: memory is set aside for every id from 0."""
+MOST_PER_ID = 100
 _HINT = "a KGAT folder holds train.txt, test.txt and kg_final.txt (unpack kg_final.zip; an empty file means none)"
 
 
@@ -44,16 +48,16 @@ def load_kgat(folder: Path, *, seed: int = 0) -> KgData:
     train_pairs, test_pairs, triples = train.pairs(), test.pairs(), graph.triples()
     if not len(train_pairs):
         raise KgcrsError(f"{train.path} has no interactions: write a line 'user item item ...' per user.")
-    num_users, num_items = (
-        1 + max(int(lines.numbers[lines.is_first() == is_user].max(initial=-1)) for lines in (train, test))
+    user_ids, item_ids = (
+        np.concatenate([lines.numbers[lines.is_first() == is_user] for lines in (train, test)])
         for is_user in (True, False)
     )
-    users = _names(folder, "user") or numbered("user", 0, num_users)
+    num_items = 1 + int(item_ids.max())
+    users = _names(folder, "user") or _numbered(folder, "user", user_ids)
     listed_items, listed_entities = _names(folder, "item"), _names(folder, "entity")
-    items = listed_items or listed_entities[:num_items] or numbered("item", 0, num_items)
-    num_entities = max(len(items), 1 + int(triples[:, [0, 2]].max(initial=-1)))
-    entities = listed_entities or (*items, *numbered("entity", len(items), num_entities))
-    relations = _names(folder, "relation") or numbered("relation", 0, 1 + int(triples[:, 1].max(initial=-1)))
+    items = listed_items or listed_entities[:num_items] or _numbered(folder, "item", item_ids)
+    entities = listed_entities or (*items, *_numbered(folder, "entity", triples[:, [0, 2]], start=len(items)))
+    relations = _names(folder, "relation") or _numbered(folder, "relation", triples[:, 1])
     if len(entities) < len(items):
         raise KgcrsError(
             f"{folder} lists {len(entities):,} entities but has {len(items):,} items, which are the first entities: "
@@ -78,6 +82,23 @@ def load_kgat(folder: Path, *, seed: int = 0) -> KgData:
         published=False,
     )
     return build_kg(rows, seed=seed, remarks=() if len(triples) else ("There is no knowledge graph.",))
+
+
+def _numbered(folder: Path, noun: str, ids: IntArray, *, start: int = 0) -> tuple[str, ...]:
+    """Returns stand-ins for the names of the ids from `start` to the largest that occurs.
+
+    Raises:
+      KgcrsError: when most ids up to the largest occur nowhere; such a file holds foreign keys, not our ids.
+    """
+    largest = int(ids.max(initial=-1))
+    if largest > LARGEST_SPARSE_ID:
+        found = len(np.unique(ids)) + start
+        if largest + 1 > MOST_PER_ID * found:
+            raise KgcrsError(
+                f"{folder} names {noun} {largest}, but only {found:,} different ids of this kind occur: count them "
+                f"from 0 without large gaps, or list every one in {noun}_list.txt."
+            )
+    return numbered(noun, start, largest + 1)
 
 
 def _names(folder: Path, noun: str) -> tuple[str, ...]:
