@@ -113,10 +113,12 @@ def test_data_without_facts_are_refused_in_one_sentence(model):
         build_ranking_world(bare, settings(model))
 
 
+@pytest.mark.slow
 @every_model
-def test_a_step_is_the_same_for_the_same_key_and_a_lane_is_a_run(model):
+def test_a_lane_of_a_sweep_is_the_run_alone(model):
     recommender, _, world, _ = setup(model)
-    config = settings(model)
+    # Adam's first step divides slopes by their size, rounding errors among them.
+    config = settings(model, optimizer="sgd")
     sampler = make_sampler(config.sampler, recommender, world.graph, 4)
     plan = bpr_plan(config)
     state = init_bpr(jax.random.key(3), recommender, sampler, plan)

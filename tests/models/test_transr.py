@@ -5,7 +5,7 @@ import pytest
 from jax.test_util import check_grads
 
 from kgcrs.graph.triples import build_triple_set, corrupt_tails, draw_triples
-from kgcrs.models.kge.transr import init_transr, transr_loss, translation_distance, translation_loss
+from kgcrs.models.kge.transr import init_transr, translation_distance, translation_loss, transr_loss
 from tests.worlds import quick_jit
 
 HEAD, TAIL, WRONG = jnp.array([1.0, 2.0]), jnp.array([0.0, 1.0]), jnp.array([1.0, 0.0])
