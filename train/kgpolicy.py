@@ -24,9 +24,10 @@ sets defaults (see configs/kgpolicy/); flags win over the file."""
 
 
 def default_run_dir(config: KgPolicyConfig) -> Path:
-    """runs/kgpolicy-<dataset>-<sampler>-seed<seed>, unless --run-dir says otherwise."""
+    """runs/kgpolicy-<dataset>-<model unless mf>-<sampler>-seed<seed>, unless --run-dir says otherwise."""
     label = config.dataset.replace(":", "-").replace("/", "-")
-    return Path(config.run_dir or f"runs/kgpolicy-{label}-{config.sampler.name}-seed{config.seed}")
+    model = "" if config.bpr.model == "mf" else f"-{config.bpr.model}"
+    return Path(config.run_dir or f"runs/kgpolicy-{label}{model}-{config.sampler.name}-seed{config.seed}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,18 +15,21 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from kgcrs.core.keys import stream
 from kgcrs.losses.bpr import bpr_gradient_magnitude, bpr_item_loss, perturbed_bpr_loss
 from kgcrs.models.recommenders.interface import Recommender
 
 
 class BprHyper(NamedTuple):
     """Numbers a sweep may vary. lr: learning rate. l2: penalty per example, on the squared norms of its vectors.
+    side_weight: of the recommender's auxiliary loss, where it has one.
 
     The published code sums the penalty over the batch and halves it; `penalty_per_example` converts.
     """
 
     lr: float | Array
     l2: float | Array
+    side_weight: float | Array = 1.0
 
 
 class BprData(NamedTuple):
@@ -128,7 +131,10 @@ def pair_loss(
     """
     good, bad = recommender.score(tables, user, item), recommender.score(tables, user, negative)
     norms = recommender.squared_norm(tables, user, jnp.stack([item, negative], -1))
-    return bpr_item_loss(good, bad, l2, norms), bpr_gradient_magnitude(good, bad)
+    magnitude = bpr_gradient_magnitude(good, bad)
+    if recommender.pair_loss is not None:
+        return recommender.pair_loss(good, bad) + l2 * norms, magnitude
+    return bpr_item_loss(good, bad, l2, norms), magnitude
 
 
 def fit_step(
@@ -142,26 +148,37 @@ def fit_step(
     plan: BprPlan,
     num_users: int,
 ) -> tuple[BprState, dict[str, Array]]:
-    """One step of the recommender, then one of the sampler; metrics are float32 [] means over the batch."""
+    """One step of the recommender, then one of the sampler; metrics are float32 [] means over the batch.
+
+    Reading: a recommender with an auxiliary loss takes both in one step, loss + side_weight * side loss; the papers of
+    the knowledge-graph recommenders alternate between steps, or epochs, of the two.
+    """
     pair_key, draw_key = jax.random.split(step_key)
     user, item = draw_pairs(pair_key, data, plan, num_users)
     before = recommender.tables(state.params, data.graph)
     negative, trace = sampler.draw(draw_key, state.sampler, before, user, item, data.sampler)
 
-    def loss_fn(params: Any) -> tuple[Array, Array]:
-        tables = recommender.tables(params, data.graph)
+    def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
+        if recommender.noisy_tables is None:
+            tables = recommender.tables(params, data.graph)
+        else:
+            tables = recommender.noisy_tables(params, data.graph, stream(step_key, "noise"))
         loss, magnitude = pair_loss(recommender, tables, user, item, negative, hyper.l2)
         if plan.perturbation:
             moved = jax.vmap(perturbed_bpr_loss, in_axes=(0, 0, 0, None))
             loss += moved(tables.user[user], tables.item[item], tables.item[negative], plan.perturbation)
-        return loss.mean(), magnitude.mean()
+        parts = {"gradient_magnitude": magnitude.mean()}
+        if recommender.side_loss is None:
+            return loss.mean(), parts
+        side = recommender.side_loss(params, data.graph, stream(step_key, "side"))
+        return loss.mean() + hyper.side_weight * side, parts | {"side_loss": side}
 
-    (loss, magnitude), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    (loss, parts), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = direction(plan.optimizer).update(grads, state.opt_state, state.params)
     params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
     after = jax.lax.stop_gradient(recommender.tables(params, data.graph))
     sampler_state, learned = sampler.learn(state.sampler, trace, after, user, item, data.sampler)
-    metrics = {"loss": loss, "gradient_magnitude": magnitude, **learned}
+    metrics = {"loss": loss, **parts, **learned}
     return state._replace(params=params, opt_state=opt_state, sampler=sampler_state), metrics
 
 

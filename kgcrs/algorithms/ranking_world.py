@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,12 @@ from kgcrs.algorithms.hard_negatives import (
     popularity_shares,
 )
 from kgcrs.algorithms.kg_policy import PolicyHyper, PolicyPlan, kg_policy_sampler
+from kgcrs.algorithms.knowledge_models import item_links, knowledge_graph, knowledge_recommender
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig, SamplerConfig
 from kgcrs.data.kg_schema import KgData, no_triples
 from kgcrs.graph.collaborative import CollaborativeGraph, build_graph
 from kgcrs.graph.item_sets import ItemSets, build_item_sets
-from kgcrs.graph.segment import SparseGraph, build_sparse_graph
+from kgcrs.graph.segment import build_sparse_graph
 from kgcrs.models.policies.path import PathPlan
 from kgcrs.models.recommenders.graph_mf import EntityFields, entity_fm, light_gcn
 from kgcrs.models.recommenders.interface import Recommender
@@ -90,9 +91,7 @@ def build_ranking_world(data: KgData, settings: KgPolicyConfig) -> RankingWorld:
     sampling = SamplerData(
         build_item_sets(train, data.num_users), popularity_shares(counts, config.popularity_exponent), graph
     )
-    bpr = BprData(
-        jnp.asarray(train[:, 0]), jnp.asarray(train[:, 1]), recommender_graph(data, settings.bpr.model), sampling
-    )
+    bpr = BprData(jnp.asarray(train[:, 0]), jnp.asarray(train[:, 1]), recommender_graph(data, settings), sampling)
     return RankingWorld(bpr, ranking_task(data, "valid"), ranking_task(data, "test"), graph)
 
 
@@ -105,15 +104,22 @@ def make_recommender(data: KgData, config: KgPolicyConfig) -> Recommender:
         return entity_fm(*sizes, data.num_entities, bpr.dim, bpr.init_scale)
     if bpr.model == "lightgcn":
         return light_gcn(*sizes, bpr.dim, scale=bpr.init_scale)
+    if bpr.model != "mf":
+        return knowledge_recommender(data, bpr)
     return mf(*sizes, bpr.dim, bpr.init_scale)
 
 
-def recommender_graph(data: KgData, model: str) -> EntityFields | SparseGraph | None:
-    """The graph data that the recommender reads: training interactions, or the item's entities; None for mf."""
+def recommender_graph(data: KgData, config: KgPolicyConfig) -> Any:
+    """The graph data that the recommender reads: training interactions, facts, or both; None for mf.
+
+    Raises:
+      KgcrsError: when a model of the knowledge graph meets data without one.
+    """
+    model = config.bpr.model
+    if model == "mf":
+        return None
     if model == "fm":
-        linked = data.triples[data.triples[:, 0] < data.num_items][:, [0, 2]]
-        back = data.triples[data.triples[:, 2] < data.num_items][:, [2, 0]]
-        links = np.unique(np.concatenate([linked, back]), axis=0)
+        links = item_links(data)
         count = np.bincount(links[:, 0], minlength=data.num_items)
         shape = (data.num_items, data.num_entities)
         return EntityFields(build_sparse_graph(links[:, 0], links[:, 1], shape, 1.0 / count[links[:, 0]]))
@@ -122,7 +128,7 @@ def recommender_graph(data: KgData, model: str) -> EntityFields | SparseGraph | 
             data, num_entities=data.num_items, entity_names=data.entity_names[: data.num_items], triples=no_triples()
         )
         return build_graph(only_items, data.pairs("train"), "cf").symmetric
-    return None
+    return knowledge_graph(data, config.bpr, config.seed)
 
 
 class NoHyper(NamedTuple):
@@ -189,4 +195,4 @@ def bpr_plan(config: KgPolicyConfig) -> BprPlan:
 
 def bpr_hyper(config: KgPolicyConfig) -> BprHyper:
     """The default lane: the config's own numbers."""
-    return BprHyper(config.bpr.lr, config.bpr.l2)
+    return BprHyper(config.bpr.lr, config.bpr.l2, config.bpr.side_weight)

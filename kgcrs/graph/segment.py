@@ -132,3 +132,23 @@ def _propagate_bwd(graph: SparseGraph, cotangent: Array) -> tuple[None, Array]:
 
 
 propagate.defvjp(_propagate_fwd, _propagate_bwd)
+
+
+def segment_sum(values: Array, rows: Array, num_rows: int) -> Array:
+    """Sum of the values of each row; float32 [E] -> float32 [num_rows], 0 for rows without values.
+
+    Args:
+      rows: int32 [E], ascending. num_rows: static.
+    """
+    return jax.ops.segment_sum(values, rows, num_rows, indices_are_sorted=True)
+
+
+def segment_softmax(logits: Array, rows: Array, num_rows: int) -> Array:
+    """Softmax among the values of each row; float32 [E] -> float32 [E], each row summing to one.
+
+    Args:
+      rows: int32 [E], ascending. num_rows: static.
+    """
+    highest = jax.ops.segment_max(lax.stop_gradient(logits), rows, num_rows, indices_are_sorted=True)
+    weight = jnp.exp(logits - highest[rows])
+    return weight / segment_sum(weight, rows, num_rows)[rows]

@@ -11,6 +11,7 @@ from kgcrs.algorithms.fit_bpr import (
     BprPlan,
     draw_pairs,
     fit_epoch,
+    fit_step,
     init_bpr,
     pair_loss,
     penalty_per_example,
@@ -106,3 +107,31 @@ def test_an_epoch_is_resumed_exactly_and_seeds_differ():
 def test_a_warm_start_is_where_training_begins():
     warm = MF.init(jax.random.key(6))
     assert tree_hash(init_bpr(jax.random.key(7), MF, UNIFORM, PLAN, warm).params) == tree_hash(warm)
+
+
+def step_of(recommender, side_weight=1.0):
+    state = init_bpr(jax.random.key(8), MF, UNIFORM, PLAN)
+    one = quick_jit(partial(fit_step, recommender=recommender, sampler=UNIFORM, plan=PLAN, num_users=DATA.num_users))
+    after, metrics = one(BprHyper(0.02, 0.0, side_weight), state, jax.random.key(9), BPR)
+    return state.params, after.params, metrics
+
+
+def test_an_auxiliary_loss_joins_the_step_with_its_weight():
+    """A side loss that pulls every user vector up: with sgd-like signs, adam moves all of them by the rate."""
+    pulled = MF._replace(side_loss=lambda params, graph, key: -params["user"].sum())
+    before, plain, _ = step_of(MF)
+    _, without, metrics = step_of(pulled, side_weight=0.0)
+    assert tree_hash(without) == tree_hash(plain)
+    assert float(metrics["side_loss"]) == pytest.approx(-float(before["user"].sum()), rel=1e-5)
+    _, strong, both = step_of(pulled, side_weight=100.0)
+    np.testing.assert_allclose(strong["user"], before["user"] + 0.02, atol=1e-5)
+    assert float(both["loss"]) == pytest.approx(float(metrics["loss"]) + 100 * float(metrics["side_loss"]), rel=1e-4)
+
+
+def test_training_scores_with_noisy_tables_and_another_pair_loss_where_a_model_has_them():
+    silent = MF._replace(noisy_tables=lambda params, graph, key: jax.tree.map(jnp.zeros_like, MF.tables(params)))
+    before, after, metrics = step_of(silent)
+    assert tree_hash(before) == tree_hash(after) and float(metrics["loss"]) == pytest.approx(np.log(2), abs=1e-6)
+    flat = MF._replace(pair_loss=lambda good, bad: 0.0 * good + 3.0)
+    before, after, metrics = step_of(flat)
+    assert tree_hash(before) == tree_hash(after) and float(metrics["loss"]) == pytest.approx(3.0)

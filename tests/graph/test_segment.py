@@ -14,6 +14,8 @@ from kgcrs.graph.segment import (
     build_csr,
     build_sparse_graph,
     propagate,
+    segment_softmax,
+    segment_sum,
     spmm,
 )
 from tests.worlds import quick_jit
@@ -143,3 +145,20 @@ def test_the_transpose_of_a_transpose_is_the_graph(graph):
     # <A x, y> = <x, A' y>
     y = dense(ROWS, WIDTH)
     close((propagate(graph, x) * y).sum(), (x * propagate(back, y)).sum())
+
+
+def test_softmax_within_rows_is_the_dense_softmax_and_so_is_its_slope():
+    rows, logits = jnp.array([0, 0, 0, 2, 4, 4]), jnp.array([1.0, 3.0, -2.0, 50.0, 0.0, 0.0])
+    target = dense(6)
+
+    def slow(logits):
+        parts = [jax.nn.softmax(logits[a:b]) for a, b in ((0, 3), (3, 4), (4, 6))]
+        return jnp.concatenate(parts)
+
+    fast = lambda logits: segment_softmax(logits, rows, 5)  # noqa: E731
+    close(fast(logits), slow(logits))
+    close(segment_sum(fast(logits), rows, 5), jnp.array([1.0, 0.0, 1.0, 0.0, 1.0]))
+    slope = lambda softmax: jax.grad(lambda x: (softmax(x) * target).sum())(logits)  # noqa: E731
+    close(slope(fast), slope(slow))
+    lanes = jnp.stack([logits, logits[::-1]])
+    close(quick_jit(jax.vmap(fast))(lanes), jnp.stack([slow(lane) for lane in lanes]))

@@ -11,6 +11,7 @@ import train.loop
 import train.run_kgpolicy as run_kgpolicy
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.config import load_config
+from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgpolicy import BprConfig, KgPolicyConfig, SamplerConfig
 from kgcrs.data.synthetic_kg import planted_kg
 from train.kgpolicy import default_run_dir
@@ -102,3 +103,23 @@ def test_held_out_interactions_change_nothing_that_is_trained():
 def test_flags_and_run_folders():
     config = load_config(KgPolicyConfig, ["--sampler.name", "dns", "--seed", "3"], prog="train")
     assert str(default_run_dir(config)) == "runs/kgpolicy-synthetic_kg-dns-seed3"
+    other = load_config(KgPolicyConfig, ["--bpr.model", "kgat", "--sampler.name", "rns"], prog="train")
+    assert str(default_run_dir(other)) == "runs/kgpolicy-synthetic_kg-kgat-rns-seed0"
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--bpr.dropout", "1"], "bpr.dropout is 1.0, but"),
+        (["--bpr.side-weight", "-1"], "bpr.side_weight is -1.0, but"),
+        (["--bpr.hops", "0"], "bpr.hops is 0, but"),
+        (["--bpr.memory-size", "0"], "bpr.memory_size is 0, but"),
+        (
+            ["--bpr.model", "kgat", "--sampler.name", "irgan"],
+            "bpr.model is 'kgat', but sampler irgan works with mf only",
+        ),
+    ],
+)
+def test_settings_of_knowledge_recommenders_are_checked(flags, sentence):
+    with pytest.raises(KgcrsError, match=sentence):
+        load_config(KgPolicyConfig, flags, prog="train")

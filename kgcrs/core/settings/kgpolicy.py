@@ -14,9 +14,10 @@ SamplerName = Literal["rns", "pns", "dns", "rws", "kg_dns", "mixed", "irgan", "a
 class BprConfig:
     """The recommender and its optimiser (KGPolicy 2.2)."""
 
-    model: Literal["mf", "fm", "lightgcn"] = "mf"
+    model: Literal["mf", "fm", "lightgcn", "nfm", "cke", "ripple_net", "kgat"] = "mf"
     """The recommender: matrix factorisation, a factorisation machine over the item's entities, or light graph
-    convolution over the training interactions."""
+    convolution over the training interactions. Those compared with in the paper read the knowledge graph: nfm, cke,
+    ripple_net, kgat."""
     dim: int = 64
     """Width of all vectors."""
     init_scale: float = 0.1
@@ -40,6 +41,15 @@ class BprConfig:
     """Validations without a better recall before training stops."""
     warm_epochs: int = 0
     """Epochs of training with uniform negatives before the sampler takes over: the warm start, the same for all."""
+    side_weight: float = 1.0
+    """Weight of the knowledge-graph loss of cke, kgat and ripple_net; 1 as published (ripple_net's own .01 comes on
+    top). It is drawn on batch_size facts per step."""
+    dropout: float = 0.1
+    """Share that training zeroes: of the interaction and the hidden layer of nfm, of the messages of kgat."""
+    hops: int = 2
+    """Hops of ripple_net."""
+    memory_size: int = 32
+    """Facts per user and hop of ripple_net."""
 
     def validate(self) -> None:
         """Raises KgcrsError on values that leave nothing to train."""
@@ -48,6 +58,10 @@ class BprConfig:
         require(self.lr > 0, "bpr.lr", self.lr, "a learning rate is positive")
         require(self.l2 >= 0, "bpr.l2", self.l2, "a penalty is at least 0")
         require(self.warm_epochs >= 0, "bpr.warm_epochs", self.warm_epochs, "0 means no warm start")
+        for name in ("hops", "memory_size"):
+            require(getattr(self, name) >= 1, f"bpr.{name}", getattr(self, name), "it must be at least 1")
+        require(self.side_weight >= 0, "bpr.side_weight", self.side_weight, "a weight is at least 0")
+        require(0 <= self.dropout < 1, "bpr.dropout", self.dropout, "a share to zero lies in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -142,7 +156,8 @@ class KgPolicyConfig:
     seed: int = 0
     """Seed of every random stream of the run."""
     run_dir: str = ""
-    """Where the run is kept. Empty: runs/kgpolicy-<dataset>-<sampler>-seed<seed>. The same command resumes it."""
+    """Where the run is kept. Empty: runs/kgpolicy-<dataset>-<model unless mf>-<sampler>-seed<seed>. The same command
+    resumes it."""
     fresh: bool = False
     """Start over: forget what the run folder holds."""
     bpr: BprConfig = BprConfig()
@@ -153,3 +168,10 @@ class KgPolicyConfig:
     def validate(self) -> None:
         """Raises KgcrsError on settings that contradict each other."""
         require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
+        # Their generator is a second recommender without a graph (advir moves plain vectors, nmrn brings its own).
+        require(
+            self.bpr.model == "mf" or self.sampler.name not in ("irgan", "advir", "nmrn"),
+            "bpr.model",
+            self.bpr.model,
+            f"sampler {self.sampler.name} works with mf only: choose --bpr.model mf, or another --sampler.name",
+        )

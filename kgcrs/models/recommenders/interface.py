@@ -1,8 +1,8 @@
 """What a negative sampler, a loss and an evaluation may ask of a recommender: any with a score function will do.
 
-A recommender is five pure functions. `tables` does once per step what does not depend on the pair (composing fields,
-graph convolutions); the others read its result. Models whose score is a dot product of a user and an item vector get
-theirs from `dot_product_recommender`.
+A recommender is a handful of pure functions. `tables` does once per step what does not depend on the pair (composing
+fields, graph convolutions); the others read its result. Models whose score is a dot product of a user and an item
+vector get theirs from `dot_product_recommender`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ class Recommender(NamedTuple):
     similarity: (T, item int32 [...], item int32 [...]) -> float32 [...]. Of two items, for the reward of KGPolicy.
     squared_norm: (T, user int32 [...], items int32 [..., k]) -> float32 [...]. Of the vectors a training pair touches.
     scores_of_users: (T, user int32 [B]) -> float32 [B, I]. The same as `score` against every item.
+
+    Optional, None where a model has no such thing:
+    side_loss: (P, G, key) -> float32 []. An auxiliary loss of a batch drawn with the key (knowledge graph).
+    noisy_tables: (P, G, key) -> T. Tables that training scores with instead (dropout).
+    pair_loss: (score of the positive, score of the negative; float32 [...]) -> float32 [...]. Instead of BPR.
     """
 
     name: str
@@ -33,6 +38,9 @@ class Recommender(NamedTuple):
     similarity: Callable[[Any, Array, Array], Array]
     squared_norm: Callable[[Any, Array, Array], Array]
     scores_of_users: Callable[[Any, Array], Array]
+    side_loss: Callable[[Any, Any, Array], Array] | None = None
+    noisy_tables: Callable[[Any, Any, Array], Any] | None = None
+    pair_loss: Callable[[Array, Array], Array] | None = None
 
 
 class VectorTables(NamedTuple):
