@@ -28,8 +28,9 @@ class BprConfig:
     r * B / 2 here."""
     batch_size: int = 1024
     """Training pairs per step."""
-    optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
-    """adam as published; adagrad moves rare rows further."""
+    optimizer: Literal["adam", "adagrad", "row_adagrad", "sgd"] = "adam"
+    """adam as published; adagrad moves rare rows further; row_adagrad does with one accumulator per row, and its rate
+    means the same at any batch size. On looked-up tables (mf) all but adam touch only the rows of the batch."""
     positive_draw: Literal["interaction", "user"] = "interaction"
     """Every interaction equally often (the paper's sum), or a uniform user and one of her items (the released code)."""
     max_epochs: int = 100
