@@ -20,6 +20,7 @@ from kgcrs.algorithms.hard_negatives import SamplerData
 from kgcrs.graph.collaborative import CollaborativeGraph
 from kgcrs.losses.policy_gradient import discounted_returns, reinforce_loss
 from kgcrs.models.policies.path import PathPlan, PathPolicy, Walk, walk
+from kgcrs.models.policies.path_slope import walk_slope
 from kgcrs.models.recommenders.interface import Recommender
 
 
@@ -105,15 +106,53 @@ def walk_objective(log_prob: Array, entropy: Array, advantage: Array, entropy_bo
     return per_walk.mean()
 
 
-def draw_walks(params: Any, key: Array, user: Array, item: Array, data: SamplerData, plan: PolicyPlan) -> Walk:
+def walk_batch(
+    h: Array, temperature: Array, key: Array, user: Array, item: Array, data: SamplerData, plan: PolicyPlan
+) -> Walk:
     """Walks of a batch of training pairs; int32 [B] each. Pair b uses key fold_in(key, b), whatever the batch."""
+    graph = data.graph
+    assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
+    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
+    one = lambda k, u, i: walk(k, h, temperature, u, i, graph, data.user_items, plan.path)  # noqa: E731
+    return jax.vmap(one)(keys, user, item)
+
+
+def draw_walks(params: Any, key: Array, user: Array, item: Array, data: SamplerData, plan: PolicyPlan) -> Walk:
+    """`walk_batch` after learning the graph."""
     graph = data.graph
     assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
     policy = PathPolicy(graph.num_nodes, plan.dim, plan.num_layers)
     h, temperature = cast(tuple[Array, Array], policy.apply(params, graph))
-    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
-    one = lambda k, u, i: walk(k, h, temperature, u, i, graph, data.user_items, plan.path)  # noqa: E731
-    return jax.vmap(one)(keys, user, item)
+    return walk_batch(h, temperature, key, user, item, data, plan)
+
+
+def pay_walks(
+    recommender: Recommender,
+    tables: Any,
+    user: Array,
+    item: Array,
+    taken: Walk,
+    state: PolicyState,
+    hyper: PolicyHyper,
+    plan: PolicyPlan,
+) -> tuple[Array, Array, dict[str, Array]]:
+    """What a batch of walks was worth: (advantage float32 [B, T], the running mean after it [T], metrics).
+
+    Args:
+      tables: of the recommender. user, item: int32 [B]. taken: Walk [B]. state: before this batch.
+    """
+    pay = lambda u, i, j: negative_reward(recommender, tables, u, i, j, hyper)  # noqa: E731
+    reward = pay(user[:, None], item[:, None], taken.item)  # [B, T]
+    metrics = {"reward": reward[:, -1].mean(), "policy_entropy": taken.entropy.mean()}
+    if plan.shuffle:
+        order = jax.random.permutation(jax.random.fold_in(state.key, state.steps), user.shape[0])
+        reward = reward[order]
+    returns = jax.vmap(lambda r: walk_returns(r, hyper.discount, plan.credit))(reward)
+    # The first batch is its own baseline: a running mean that started at zero would pay every walk at first.
+    baseline = jnp.where(state.steps == 0, returns.mean(0), state.baseline)
+    advantage = returns - baseline
+    moved = baseline + (1 - hyper.baseline_decay) * (returns.mean(0) - baseline)
+    return advantage, moved, metrics | ({"advantage": advantage.mean()} if plan.learns else {})
 
 
 def kg_policy_sampler(
@@ -131,38 +170,25 @@ def kg_policy_sampler(
     def draw(key: Array, state: PolicyState, _: Any, user: Array, item: Array, data: SamplerData) -> Any:
         if not plan.learns:
             taken = draw_walks(state.params, key, user, item, data, plan)
-            return taken.item[:, -1], (None, taken)
-
-        def probabilities(params: Any) -> tuple[tuple[Array, Array], Walk]:
-            taken = draw_walks(params, key, user, item, data, plan)
-            return (taken.log_prob, taken.entropy), taken
-
+            return taken.item[:, -1], (None, None, taken)
         # The pull-back waits in the trace until the recommender has paid: the graph is learned once per step.
-        _, pull_back, taken = jax.vjp(probabilities, state.params, has_aux=True)
-        return taken.item[:, -1], (pull_back, taken)
+        learn_graph = lambda params: cast(tuple[Array, Array], policy.apply(params, data.graph))  # noqa: E731
+        learned, pull_back = jax.vjp(learn_graph, state.params)
+        taken = walk_batch(*learned, key, user, item, data, plan)
+        return taken.item[:, -1], (pull_back, learned, taken)
 
     def learn(
-        state: PolicyState, trace: tuple[Any, Walk], tables: Any, user: Array, item: Array, _: SamplerData
+        state: PolicyState, trace: tuple[Any, Any, Walk], tables: Any, user: Array, item: Array, _: SamplerData
     ) -> tuple[PolicyState, dict[str, Array]]:
-        pull_back, taken = trace
-        pay = lambda u, i, j: negative_reward(recommender, tables, u, i, j, hyper)  # noqa: E731
-        reward = pay(user[:, None], item[:, None], taken.item)  # [B, T]
-        metrics = {"reward": reward[:, -1].mean(), "policy_entropy": taken.entropy.mean()}
+        pull_back, learned, taken = trace
+        advantage, baseline, metrics = pay_walks(recommender, tables, user, item, taken, state, hyper, plan)
         if not plan.learns:
             return state, metrics
-        if plan.shuffle:
-            order = jax.random.permutation(jax.random.fold_in(state.key, state.steps), user.shape[0])
-            reward = reward[order]
-        returns = jax.vmap(lambda r: walk_returns(r, hyper.discount, plan.credit))(reward)
-        # The first batch is its own baseline: a running mean that started at zero would pay every walk at first.
-        baseline = jnp.where(state.steps == 0, returns.mean(0), state.baseline)
-        advantage = returns - baseline
-        slope = jax.grad(walk_objective, argnums=(0, 1))
-        grads = pull_back(slope(taken.log_prob, taken.entropy, advantage, hyper.entropy_bonus))[0]
+        slope = jax.grad(walk_objective, argnums=(0, 1))(taken.log_prob, taken.entropy, advantage, hyper.entropy_bonus)
+        slopes = walk_slope(jax.tree.map(jnp.zeros_like, learned), learned, user, taken, slope, plan.path.selection)
+        grads = pull_back(slopes)[0]
         updates, opt_state = adam.update(grads, state.opt_state)
         params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
-        baseline = baseline + (1 - hyper.baseline_decay) * (returns.mean(0) - baseline)
-        moved = PolicyState(params, opt_state, baseline, state.steps + 1, state.key)
-        return moved, metrics | {"advantage": advantage.mean()}
+        return PolicyState(params, opt_state, baseline, state.steps + 1, state.key), metrics
 
     return Sampler("KGPolicy", init, draw, learn)

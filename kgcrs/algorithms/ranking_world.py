@@ -24,6 +24,7 @@ from kgcrs.algorithms.hard_negatives import (
     popularity_shares,
 )
 from kgcrs.algorithms.kg_policy import PolicyHyper, PolicyPlan, kg_policy_sampler
+from kgcrs.algorithms.slow_graph import slow_graph_sampler
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig, SamplerConfig
 from kgcrs.data.kg_schema import KgData, no_triples
 from kgcrs.graph.collaborative import CollaborativeGraph, build_graph
@@ -140,6 +141,8 @@ def make_sampler(config: SamplerConfig, recommender: Recommender, graph: Collabo
         policy_hyper = PolicyHyper(
             config.lr, config.discount, config.prediction, config.similarity, config.entropy_bonus
         )
+        if config.gnn_every > 1:
+            return slow_graph_sampler(recommender, graph, policy_hyper, plan, config.gnn_every)
         return kg_policy_sampler(recommender, graph, policy_hyper, plan)
     if config.name in ("irgan", "advir", "nmrn"):
         hyper = GeneratorHyper(config.lr, config.temperature)

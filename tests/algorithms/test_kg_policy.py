@@ -22,6 +22,7 @@ from kgcrs.core.trees import tree_hash
 from kgcrs.graph.collaborative import build_graph
 from kgcrs.graph.item_sets import build_item_sets
 from kgcrs.models.policies.path import PathPlan
+from kgcrs.models.policies.path_slope import walk_slope
 from kgcrs.models.recommenders.interface import VectorTables
 from kgcrs.models.recommenders.mf import mf
 from tests.kg_worlds import random_kg
@@ -136,15 +137,16 @@ def test_the_pulled_back_gradient_is_that_of_walks_drawn_again():
     state = sampler.init(jax.random.key(5))
     user, item = BPR.user[:16], BPR.item[:16]
     advantage = jax.random.normal(jax.random.key(6), (16, 2))
-    _, (pull_back, taken) = sampler.draw(jax.random.key(7), state, None, user, item, SAMPLING)
+    _, (pull_back, learned, taken) = sampler.draw(jax.random.key(7), state, None, user, item, SAMPLING)
     slope = jax.grad(walk_objective, argnums=(0, 1))(taken.log_prob, taken.entropy, advantage, 0.1)
+    slopes = walk_slope(jax.tree.map(jnp.zeros_like, learned), learned, user, taken, slope, "sample")
 
     def from_scratch(params):
         again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, SMALL)
         return walk_objective(again.log_prob, again.entropy, advantage, 0.1)
 
     for a, b in zip(
-        jax.tree.leaves(pull_back(slope)[0]), jax.tree.leaves(jax.grad(from_scratch)(state.params)), strict=True
+        jax.tree.leaves(pull_back(slopes)[0]), jax.tree.leaves(jax.grad(from_scratch)(state.params)), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6)
 

@@ -85,6 +85,9 @@ class SamplerConfig:
     """Edges walked over: all, the knowledge graph's only, or interactions only."""
     num_layers: int = 2
     """L: layers of graph learning."""
+    gnn_every: int = 1
+    """Batches per step of the policy, with the nodes' vectors kept in between: 1 as published; more is an
+    approximation that spares most of the cost of graph learning on large graphs."""
     lr: float = 0.001
     """Learning rate of the policy, or of the generator (irgan, advir, nmrn)."""
     discount: float = 0.99
@@ -115,6 +118,7 @@ class SamplerConfig:
             "num_kept",
             "random_items",
             "num_layers",
+            "gnn_every",
         ):
             require(getattr(self, name) >= 1, f"sampler.{name}", getattr(self, name), "it must be at least 1")
         require(self.temperature > 0, "sampler.temperature", self.temperature, "a temperature is positive")

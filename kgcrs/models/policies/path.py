@@ -42,17 +42,32 @@ class PathPlan(NamedTuple):
     selection: Literal["sample", "uniform"] = "sample"
 
 
+class Choice(NamedTuple):
+    """One draw from a pruned set, as it was made.
+
+    at: int32 []. The node stood at. candidates: int32 [n], nodes; where masked out they may be -1. mask: bool [n].
+    pick: int32 []. Position of the candidate taken.
+    """
+
+    at: Array
+    candidates: Array
+    mask: Array
+    pick: Array
+
+
 class Walk(NamedTuple):
     """What happened on the way; T explorations.
 
     node: int32 [T]. The node e' in the middle of each. item: int32 [T]. Where each ended; the last is the negative.
     log_prob: float32 [T]. Eq. 11. entropy: float32 [T]. Of both choices together, in nats.
+    choices: the draws of both hops, a `Choice` [T] each; enough to tell their probabilities under other vectors.
     """
 
     node: Array
     item: Array
     log_prob: Array
     entropy: Array
+    choices: tuple[Choice, Choice]
 
 
 class PathPolicy(nn.Module):
@@ -129,6 +144,20 @@ def prune(h: Array, at: Array, candidates: Array, mask: Array, num_kept: int) ->
     return candidates[kept], mask[kept]
 
 
+def choice_log_probs(
+    user_vec: Array, at_vec: Array, candidate_vec: Array, temperature: Array, mask: Array, selection: str
+) -> tuple[Array, Array]:
+    """(log-probabilities float32 [n], entropy float32 []) of a choice, from the vectors of the nodes involved.
+
+    Args:
+      user_vec, at_vec: float32 [D]. candidate_vec: float32 [n, D]. mask: bool [n], True on at least one.
+      selection: of `PathPlan`.
+    """
+    logits = attention_logits(user_vec, at_vec, candidate_vec) / temperature
+    log_p = masked_log_softmax(jnp.zeros_like(logits) if selection == "uniform" else logits, mask)
+    return log_p, -jnp.where(mask, jnp.exp(log_p) * log_p, 0.0).sum()
+
+
 def choose(
     key: Array, h: Array, temperature: Array, user: Array, at: Array, candidates: Array, mask: Array, plan: PathPlan
 ) -> tuple[Array, Array, Array]:
@@ -137,10 +166,9 @@ def choose(
     Args:
       user, at: int32 [], nodes. candidates: int32 [n], nodes. mask: bool [n], True on at least one.
     """
-    logits = attention_logits(h[user], h[at], h[jnp.maximum(candidates, 0)]) / temperature
-    log_p = masked_log_softmax(jnp.zeros_like(logits) if plan.selection == "uniform" else logits, mask)
+    vectors = h[user], h[at], h[jnp.maximum(candidates, 0)]
+    log_p, entropy = choice_log_probs(*vectors, temperature, mask, plan.selection)
     pick = jax.random.categorical(key, jax.lax.stop_gradient(log_p))
-    entropy = -jnp.where(mask, jnp.exp(log_p) * log_p, 0.0).sum()
     return pick, log_p[pick], entropy
 
 
@@ -154,8 +182,8 @@ def explore(
     graph: CollaborativeGraph,
     user_items: ItemSets,
     plan: PathPlan,
-) -> tuple[Array, Array, Array, Array]:
-    """One exploration item -> node -> item: (node, item, log-probability, entropy).
+) -> Walk:
+    """One exploration item -> node -> item: a `Walk` without the axis T.
 
     Source: KGPolicy Eq. 11
 
@@ -174,7 +202,7 @@ def explore(
     around, real = jnp.append(around, at), jnp.append(real, ~real.any())
     around, real = prune(h, at, around, real, plan.num_kept)
     pick, node_log_prob, node_entropy = choose(node_key, h, temperature, user, at, around, real, plan)
-    node = around[pick]
+    node, first = around[pick], Choice(at, around, real, pick)
 
     linked, real = spread_members(item_draw_key, graph.item_neighbours, node, plan.num_neighbours)
     anywhere = jax.random.randint(random_key, (plan.random_items + SPARE,), 0, graph.num_items)
@@ -188,7 +216,7 @@ def explore(
     # With nothing admissible around the node, a random item that is.
     end = jnp.where(real.any(), nodes[pick] - graph.num_users, spare)
     log_prob = node_log_prob + jnp.where(real.any(), item_log_prob, 0.0)
-    return node, end, log_prob, node_entropy + item_entropy
+    return Walk(node, end, log_prob, node_entropy + item_entropy, (first, Choice(node, nodes, real, pick)))
 
 
 def walk(
@@ -211,7 +239,7 @@ def walk(
     def one(carry: tuple[Array, Array], step: Array) -> tuple[tuple[Array, Array], Walk]:
         at, visited = carry
         step_key = jax.random.fold_in(key, step)
-        node, end, log_prob, entropy = explore(step_key, h, temperature, user, at, visited, graph, user_items, plan)
-        return (end, visited.at[step + 1].set(end)), Walk(node, end, log_prob, entropy)
+        taken = explore(step_key, h, temperature, user, at, visited, graph, user_items, plan)
+        return (taken.item, visited.at[step + 1].set(taken.item)), taken
 
     return jax.lax.scan(one, (item, visited), jnp.arange(plan.explorations))[1]
