@@ -76,6 +76,15 @@ def test_every_import_points_left():
     assert not found, "\n".join(found)
 
 
+def test_jraph_is_called_from_one_module():
+    callers = [
+        module
+        for file, module, _ in sources()
+        if any(n.split(".")[0] == "jraph" for n in imported(file.read_text(encoding="utf-8"), module, False))
+    ]
+    assert callers == ["kgcrs.graph.containers"]
+
+
 def test_every_folder_of_the_library_has_a_place_in_the_order():
     folders = {path.parent.name for path in (ROOT / "kgcrs").glob("*/*.py")}
     assert folders <= set(RANK), folders - set(RANK)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from kgcrs.algorithms.row_updates import ROW_WISE, direction, scatter_gradient, step_rows, take_rows
 from kgcrs.core.keys import stream
 from kgcrs.losses.bpr import bpr_gradient_magnitude, bpr_item_loss, perturbed_bpr_loss
 from kgcrs.models.recommenders.interface import Recommender
@@ -69,14 +70,15 @@ class BprState(NamedTuple):
 
 
 class BprPlan(NamedTuple):
-    """Static settings. batch_size: pairs per step. optimizer: "adam", "adagrad" or "sgd". positive_draw: how training
-    pairs are drawn: "interaction" (each pair equally often, the paper's objective) or "user" (a uniform user, then one
-    of her pairs, the released code). perturbation: > 0 adds the loss at vectors moved that far against the model
-    (AdvIR; dot-product models only).
+    """Static settings. batch_size: pairs per step. optimizer: "adam", "adagrad", "row_adagrad" or "sgd"; all but Adam
+    write only looked-up rows where the recommender has such. positive_draw: how training pairs are drawn:
+    "interaction" (each pair equally often, the paper's objective) or "user" (a uniform user, then one of her pairs,
+    the released code). perturbation: > 0 adds the loss at vectors moved that far against the model (AdvIR; dot-product
+    models only).
     """
 
     batch_size: int
-    optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
+    optimizer: Literal["adam", "adagrad", "row_adagrad", "sgd"] = "adam"
     positive_draw: Literal["interaction", "user"] = "interaction"
     perturbation: float = 0.0
 
@@ -88,11 +90,6 @@ def penalty_per_example(regs: float, batch_size: int) -> float:
     0.00512
     """
     return 0.5 * regs * batch_size
-
-
-def direction(optimizer: str) -> optax.GradientTransformation:
-    """The optimiser without its learning rate, which is multiplied in later so that it may be traced."""
-    return {"adam": optax.scale_by_adam(), "adagrad": optax.scale_by_rss(), "sgd": optax.identity()}[optimizer]
 
 
 def init_bpr(key: Array, recommender: Recommender, sampler: Sampler, plan: BprPlan, params: Any = None) -> BprState:
@@ -137,6 +134,17 @@ def pair_loss(
     return bpr_item_loss(good, bad, l2, norms), magnitude
 
 
+def looked_up(recommender: Recommender, user: Array, item: Array, negative: Array) -> dict[str, Array]:
+    """Rows of each table that a batch of triples reads: {name: int32 [B] or [2 B], positives first}.
+
+    Empty for a recommender whose tables are composed from many rows.
+    """
+    if recommender.rows is None:
+        return {}
+    items = jnp.concatenate([item, negative])
+    return {name: user for name in recommender.rows.user} | {name: items for name in recommender.rows.item}
+
+
 def fit_step(
     hyper: BprHyper,
     state: BprState,
@@ -158,24 +166,33 @@ def fit_step(
     before = recommender.tables(state.params, data.graph)
     negative, trace = sampler.draw(draw_key, state.sampler, before, user, item, data.sampler)
 
+    # Where rows are looked up, the loss sees these rows alone and triple b is (b, b, B + b) among them: no gradient of
+    # a whole table is ever formed.
+    rows, place = looked_up(recommender, user, item, negative), jnp.arange(plan.batch_size)
+    u, i, j = (place, place, plan.batch_size + place) if rows else (user, item, negative)
+
     def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
         if recommender.noisy_tables is None:
             tables = recommender.tables(params, data.graph)
         else:
             tables = recommender.noisy_tables(params, data.graph, stream(step_key, "noise"))
-        loss, magnitude = pair_loss(recommender, tables, user, item, negative, hyper.l2)
+        loss, magnitude = pair_loss(recommender, tables, u, i, j, hyper.l2)
         if plan.perturbation:
             moved = jax.vmap(perturbed_bpr_loss, in_axes=(0, 0, 0, None))
-            loss += moved(tables.user[user], tables.item[item], tables.item[negative], plan.perturbation)
+            loss += moved(tables.user[u], tables.item[i], tables.item[j], plan.perturbation)
         parts = {"gradient_magnitude": magnitude.mean()}
         if recommender.side_loss is None:
             return loss.mean(), parts
         side = recommender.side_loss(params, data.graph, stream(step_key, "side"))
         return loss.mean() + hyper.side_weight * side, parts | {"side_loss": side}
 
-    (loss, parts), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = direction(plan.optimizer).update(grads, state.opt_state, state.params)
-    params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
+    (loss, parts), grads = jax.value_and_grad(loss_fn, has_aux=True)(take_rows(state.params, rows))
+    if rows and plan.optimizer in ROW_WISE:
+        params, opt_state = step_rows(plan.optimizer, hyper.lr, state.params, state.opt_state, grads, rows)
+    else:
+        grads = scatter_gradient(state.params, grads, rows)
+        updates, opt_state = direction(plan.optimizer).update(grads, state.opt_state, state.params)
+        params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
     after = jax.lax.stop_gradient(recommender.tables(params, data.graph))
     sampler_state, learned = sampler.learn(state.sampler, trace, after, user, item, data.sampler)
     metrics = {"loss": loss, **parts, **learned}

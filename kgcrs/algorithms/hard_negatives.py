@@ -11,6 +11,7 @@ or the first admissible one is taken.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -26,6 +27,8 @@ Source = Literal["uniform", "popular", "walk", "two_hop", "mixed"]
 TRIES = 8
 """Draws per training pair, at least, before a training item of the user is let through: with M candidates each place
 has TRIES / M draws, because any admissible one of them will do."""
+DRAWN_AT_ONCE = 2
+"""Draws per place made before anybody looks whether more are needed: on large catalogues these nearly always do."""
 
 
 class SamplerData(NamedTuple):
@@ -93,11 +96,45 @@ def walk_items(key: Array, item: Array, hops: int, shape: tuple[int, ...], graph
     return at
 
 
+def refill(
+    key: Array,
+    found: tuple[Array, Array],
+    tries: int,
+    draw: Callable[[Array, tuple[int, ...]], Array],
+    user: Array,
+    user_items: ItemSets,
+) -> tuple[Array, Array]:
+    """Draws for the places that have no admissible item yet, until all have one or `tries` draws each are spent.
+
+    Args:
+      found: (items int32 [B, M], admissible bool [B, M]). tries: static. draw: (key, shape [n, B, M]) -> int32 items,
+        -1 for none; every call is independent of what was drawn before. user: int32 [B].
+
+    Returns:
+      The same pair: of each place its first admissible draw, or one that is not.
+    """
+    at_once = min(tries, DRAWN_AT_ONCE)
+
+    def again(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        turn, items, admissible = carry
+        drawn = draw(jax.random.fold_in(key, turn), (at_once, *items.shape))
+        fits = (drawn >= 0) & ~contains(user_items, user[:, None], drawn)
+        first = jnp.argmax(fits, axis=0)[None]
+        new, fit = (jnp.take_along_axis(values, first, axis=0)[0] for values in (drawn, fits))
+        return turn + 1, jnp.where(admissible, items, new), admissible | fit
+
+    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+        turn, _, admissible = carry
+        return (turn < -(-tries // at_once)) & ~admissible.all()
+
+    return jax.lax.while_loop(unfinished, again, (jnp.int32(0), *found))[1:]
+
+
 def candidates(key: Array, user: Array, item: Array, data: SamplerData, how: HardNegatives) -> tuple[Array, Array]:
     """Candidate negatives of a batch of training pairs.
 
-    Each of the M places is drawn a few times and keeps the first item that is no training item of the user; where no
-    walk ends at one, a uniform item stands in.
+    Each of the M places is drawn a few times and keeps the first item that is no training item of the user; where there
+    is none (a walk may have nowhere else to go), a uniform item stands in.
 
     Args:
       user, item: int32 [B].
@@ -106,24 +143,44 @@ def candidates(key: Array, user: Array, item: Array, data: SamplerData, how: Har
       (items int32 [B, M], admissible bool [B, M]: not a training item of the user).
     """
     num_items = data.popularity.shape[0]
-    shape = (-(-TRIES // how.num_candidates), user.shape[0], how.num_candidates)
-    draw_key, fallback_key = jax.random.split(key)
-    fallback = uniform_items(fallback_key, shape, num_items)
-    if how.source == "uniform":
-        drawn = fallback
-    elif how.source == "popular":
-        drawn = popular_items(draw_key, shape, data.popularity)
-    else:
+    walk_key, fallback_key = jax.random.split(key)
+    uniform = lambda key, shape: uniform_items(key, shape, num_items)  # noqa: E731
+
+    def drawn(key: Array, shape: tuple[int, ...]) -> Array:
+        if how.source == "popular":
+            return popular_items(key, shape, data.popularity)
         assert data.graph is not None, f"the {how.source} sampler needs a graph"
-        hops = how.hops if how.source == "walk" else 1
-        drawn = walk_items(draw_key, item[:, None], hops, shape, data.graph)
-        if how.source == "mixed":
-            drawn = jnp.where(jnp.arange(how.num_candidates) % 2 == 0, drawn, fallback)
-    both = drawn if how.source in ("uniform", "popular") else jnp.concatenate([drawn, fallback])
-    admissible = (both >= 0) & ~contains(data.user_items, user[:, None], both)
-    first = jnp.argmax(admissible, axis=0)
-    pick = lambda values: jnp.take_along_axis(values, first[None], axis=0)[0]  # noqa: E731
-    return pick(both), pick(admissible)
+        ends = walk_items(key, item[:, None], how.hops if how.source == "walk" else 1, shape, data.graph)
+        every_other = jnp.arange(how.num_candidates) % 2 == 0
+        return jnp.where(every_other, ends, -1) if how.source == "mixed" else ends
+
+    tries, places = -(-TRIES // how.num_candidates), (user.shape[0], how.num_candidates)
+    found = (jnp.full(places, -1, jnp.int32), jnp.zeros(places, bool))
+    if how.source != "uniform":
+        found = refill(walk_key, found, tries, drawn, user, data.user_items)
+    return refill(fallback_key, found, tries, uniform, user, data.user_items)
+
+
+def best_admissible(scores: Array, items: Array, user: Array, user_items: ItemSets) -> Array:
+    """Position of the best scored candidate that is no training item of its user; int32 [B], 0 if all are.
+
+    Only the best is looked up, and where it is a training item the next best: a look-up is a binary search, and most
+    candidates are never asked for.
+
+    Args:
+      scores: float32 [B, M]. items: int32 [B, M]. user: int32 [B].
+    """
+
+    def strike(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        scores, best, _ = carry
+        asked = jnp.take_along_axis(items, best[:, None], axis=1)[:, 0]
+        known = contains(user_items, user, asked) & (scores.max(axis=1) > -jnp.inf)
+        struck = known[:, None] & (jnp.arange(scores.shape[1]) == best[:, None])
+        scores = jnp.where(struck, -jnp.inf, scores)
+        return scores, jnp.argmax(scores, axis=1).astype(jnp.int32), known.any()
+
+    start = (scores, jnp.argmax(scores, axis=1).astype(jnp.int32), jnp.array(True))
+    return jax.lax.while_loop(lambda carry: carry[2], strike, start)[1]
 
 
 def draw_negatives(
@@ -137,6 +194,11 @@ def draw_negatives(
     Returns:
       int32 [B].
     """
+    if how.source == "uniform" and how.num_candidates >= TRIES:
+        items = uniform_items(key, (user.shape[0], how.num_candidates), data.popularity.shape[0])
+        scores = recommender.score(tables, user[:, None], items)
+        best = best_admissible(scores, items, user, data.user_items)
+        return jnp.take_along_axis(items, best[:, None], axis=1)[:, 0]
     items, admissible = candidates(key, user, item, data, how)
     if how.num_candidates == 1:
         return items[:, 0]

@@ -20,7 +20,8 @@ from kgcrs.algorithms.fit_bpr import Sampler
 from kgcrs.algorithms.hard_negatives import SamplerData
 from kgcrs.graph.collaborative import CollaborativeGraph
 from kgcrs.losses.policy_gradient import discounted_returns, reinforce_loss
-from kgcrs.models.policies.path import PathPlan, PathPolicy, Walk, walk
+from kgcrs.models.policies.path import PathPlan, PathPolicy, Walk, WalkOdds, walk
+from kgcrs.models.policies.path_slope import walk_slope
 from kgcrs.models.recommenders.interface import Recommender
 
 
@@ -109,16 +110,46 @@ def walk_objective(log_prob: Array, entropy: Array, advantage: Array, entropy_bo
     return per_walk.mean()
 
 
-def expected_reward(ends_log_prob: Array, rewards: Array) -> Array:
+def expected_reward(end_log_prob: Array, rewards: Array) -> Array:
     """Mean reward of the last choice under the policy, differentiable in the policy only; float32 [...].
 
     Source: KGPolicy Eq. 8
     Reading: the inner expectation of its last term, taken over the pool instead of sampled.
 
     Args:
-      ends_log_prob: float32 [..., n2], hugely negative where the pool has a gap. rewards: float32 [..., n2].
+      end_log_prob: float32 [..., n2], hugely negative where the pool has a gap. rewards: float32 [..., n2].
     """
-    return (jnp.exp(ends_log_prob) * jax.lax.stop_gradient(rewards)).sum(-1)
+    return (jnp.exp(end_log_prob) * jax.lax.stop_gradient(rewards)).sum(-1)
+
+
+PayWalk = Callable[[Array, Array, Array], Array]
+"""(user, item, negative), int32 of one shape each -> float32: Eq. 7 under fixed tables."""
+
+
+def walk_batch(
+    h: Array,
+    temperature: Array,
+    key: Array,
+    user: Array,
+    item: Array,
+    data: SamplerData,
+    plan: PolicyPlan,
+    pay: PayWalk | None = None,
+) -> Walk:
+    """Walks of a batch of training pairs; int32 [B] each. Pair b uses key fold_in(key, b), whatever the batch.
+
+    Args:
+      pay: needed when the plan's final pick is "best".
+    """
+    graph = data.graph
+    assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
+    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
+
+    def one(k: Array, u: Array, i: Array) -> Walk:
+        paid = partial(pay, u, i) if pay else None
+        return walk(k, h, temperature, u, i, graph, data.user_items, plan.path, paid)
+
+    return jax.vmap(one)(keys, user, item)
 
 
 def draw_walks(
@@ -128,24 +159,63 @@ def draw_walks(
     item: Array,
     data: SamplerData,
     plan: PolicyPlan,
-    pay: Callable[[Array, Array, Array], Array] | None = None,
+    pay: PayWalk | None = None,
 ) -> Walk:
-    """Walks of a batch of training pairs; int32 [B] each. Pair b uses key fold_in(key, b), whatever the batch.
-
-    Args:
-      pay: (user, item, negatives int32 [n]) -> float32 [n]; needed when the final pick is "best".
-    """
+    """`walk_batch` after learning the graph."""
     graph = data.graph
     assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
     policy = PathPolicy(graph.num_nodes, plan.dim, plan.num_layers)
     h, temperature = cast(tuple[Array, Array], policy.apply(params, graph))
-    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
+    return walk_batch(h, temperature, key, user, item, data, plan, pay)
 
-    def one(k: Array, u: Array, i: Array) -> Walk:
-        paid = partial(pay, u, i) if pay and plan.path.final_pick == "best" else None
-        return walk(k, h, temperature, u, i, graph, data.user_items, plan.path, paid)
 
-    return jax.vmap(one)(keys, user, item)
+def paid_by(recommender: Recommender, tables: Any, hyper: PolicyHyper) -> PayWalk:
+    """The reward under these tables; no gradient flows into them."""
+    frozen = jax.lax.stop_gradient(tables)
+    return lambda user, item, negative: negative_reward(recommender, frozen, user, item, negative, hyper)
+
+
+def pay_walks(
+    pay: PayWalk,
+    user: Array,
+    item: Array,
+    taken: Walk,
+    state: PolicyState,
+    hyper: PolicyHyper,
+    plan: PolicyPlan,
+    num_users: int,
+) -> tuple[Callable[[WalkOdds], Array], Array, dict[str, Array]]:
+    """What a batch of walks was worth: (objective to be minimised, of their odds; the running mean after it [T];
+    metrics).
+
+    Args:
+      pay: under the recommender's tables after its step. user, item: int32 [B]. taken: Walk [B]. state: before this
+        batch. num_users: items are nodes from here on.
+    """
+    reward = pay(user[:, None], item[:, None], taken.item)  # [B, T]
+    metrics = {"reward": reward[:, -1].mean(), "policy_entropy": taken.odds.entropy.mean()}
+    # [B, n2]: every item that the walks could have ended at.
+    ends = jnp.maximum(taken.choices[1].candidates[:, -1] - num_users, 0)
+    expected, pool = plan.gradient == "expected", pay(user[:, None], item[:, None], ends)
+    if expected:
+        reward = reward.at[:, -1].set(expected_reward(taken.odds.end_log_prob[:, -1], pool))
+    if plan.shuffle:
+        order = jax.random.permutation(jax.random.fold_in(state.key, state.steps), user.shape[0])
+        reward, pool = reward[order], pool[order]
+    returns = jax.vmap(lambda r: walk_returns(r, hyper.discount, plan.credit))(reward)
+    # The first batch is its own baseline: a running mean that started at zero would pay every walk at first.
+    baseline = jnp.where(state.steps == 0, returns.mean(0), state.baseline)
+    advantage = returns - baseline
+    moved = baseline + (1 - hyper.baseline_decay) * (returns.mean(0) - baseline)
+
+    def objective(odds: WalkOdds) -> Array:
+        if not expected:
+            return walk_objective(odds.log_prob, odds.entropy, advantage, hyper.entropy_bonus)
+        chosen = odds.log_prob.at[:, -1].set(odds.node_log_prob[:, -1])
+        sampled = walk_objective(chosen, odds.entropy, advantage, hyper.entropy_bonus)
+        return sampled - expected_reward(odds.end_log_prob[:, -1], pool).mean()
+
+    return objective, moved, metrics | ({"advantage": advantage.mean()} if plan.learns else {})
 
 
 def kg_policy_sampler(
@@ -160,58 +230,29 @@ def kg_policy_sampler(
         params = policy.init(init_key, graph)
         return PolicyState(params, adam.init(params), jnp.zeros(plan.path.explorations), jnp.int32(0), run_key)
 
-    def paid_by(tables: Any) -> Callable[[Array, Array, Array], Array]:
-        return lambda u, i, j: negative_reward(recommender, tables, u, i, j, hyper)
-
     def draw(key: Array, state: PolicyState, tables: Any, user: Array, item: Array, data: SamplerData) -> Any:
-        pay = paid_by(jax.lax.stop_gradient(tables))
+        pay = paid_by(recommender, tables, hyper) if plan.path.final_pick == "best" else None
         if not plan.learns:
             taken = draw_walks(state.params, key, user, item, data, plan, pay)
-            return taken.item[:, -1], (None, taken)
-
-        def probabilities(params: Any) -> tuple[tuple[Array, Array, Array, Array], Walk]:
-            taken = draw_walks(params, key, user, item, data, plan, pay)
-            last = taken.node_log_prob[:, -1], taken.ends_log_prob[:, -1]
-            return (taken.log_prob, taken.entropy, *last), taken
-
+            return taken.item[:, -1], (None, None, taken)
         # The pull-back waits in the trace until the recommender has paid: the graph is learned once per step.
-        _, pull_back, taken = jax.vjp(probabilities, state.params, has_aux=True)
-        return taken.item[:, -1], (pull_back, taken)
+        learn_graph = lambda params: cast(tuple[Array, Array], policy.apply(params, data.graph))  # noqa: E731
+        learned, pull_back = jax.vjp(learn_graph, state.params)
+        taken = walk_batch(*learned, key, user, item, data, plan, pay)
+        return taken.item[:, -1], (pull_back, learned, taken)
 
     def learn(
-        state: PolicyState, trace: tuple[Any, Walk], tables: Any, user: Array, item: Array, _: SamplerData
+        state: PolicyState, trace: tuple[Any, Any, Walk], tables: Any, user: Array, item: Array, _: SamplerData
     ) -> tuple[PolicyState, dict[str, Array]]:
-        pull_back, taken = trace
-        pay = paid_by(tables)
-        reward = pay(user[:, None], item[:, None], taken.item)  # [B, T]
-        metrics = {"reward": reward[:, -1].mean(), "policy_entropy": taken.entropy.mean()}
+        pull_back, learned, taken = trace
+        pay = paid_by(recommender, tables, hyper)
+        objective, baseline, metrics = pay_walks(pay, user, item, taken, state, hyper, plan, graph.num_users)
         if not plan.learns:
             return state, metrics
-        pool = pay(user[:, None], item[:, None], jnp.maximum(taken.ends[:, -1], 0))  # [B, n2]
-        expected = plan.gradient == "expected"
-        if expected:
-            reward = reward.at[:, -1].set(expected_reward(taken.ends_log_prob[:, -1], pool))
-        if plan.shuffle:
-            order = jax.random.permutation(jax.random.fold_in(state.key, state.steps), user.shape[0])
-            reward, pool = reward[order], pool[order]
-        returns = jax.vmap(lambda r: walk_returns(r, hyper.discount, plan.credit))(reward)
-        # The first batch is its own baseline: a running mean that started at zero would pay every walk at first.
-        baseline = jnp.where(state.steps == 0, returns.mean(0), state.baseline)
-        advantage = returns - baseline
-
-        def objective(log_prob: Array, entropy: Array, node_log_prob: Array, ends_log_prob: Array) -> Array:
-            if not expected:
-                return walk_objective(log_prob, entropy, advantage, hyper.entropy_bonus)
-            chosen = log_prob.at[:, -1].set(node_log_prob)
-            sampled = walk_objective(chosen, entropy, advantage, hyper.entropy_bonus)
-            return sampled - expected_reward(ends_log_prob, pool).mean()
-
-        last = taken.node_log_prob[:, -1], taken.ends_log_prob[:, -1]
-        slope = jax.grad(objective, argnums=(0, 1, 2, 3))(taken.log_prob, taken.entropy, *last)
-        updates, opt_state = adam.update(pull_back(slope)[0], state.opt_state)
+        still = jax.tree.map(jnp.zeros_like, learned)
+        grads = pull_back(walk_slope(still, learned, user, taken, objective, plan.path.selection))[0]
+        updates, opt_state = adam.update(grads, state.opt_state)
         params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
-        baseline = baseline + (1 - hyper.baseline_decay) * (returns.mean(0) - baseline)
-        moved = PolicyState(params, opt_state, baseline, state.steps + 1, state.key)
-        return moved, metrics | {"advantage": advantage.mean()}
+        return PolicyState(params, opt_state, baseline, state.steps + 1, state.key), metrics
 
     return Sampler("KGPolicy", init, draw, learn)

@@ -25,6 +25,7 @@ from kgcrs.algorithms.hard_negatives import (
 )
 from kgcrs.algorithms.kg_policy import PolicyHyper, PolicyPlan, kg_policy_sampler
 from kgcrs.algorithms.knowledge_models import item_links, knowledge_graph, knowledge_recommender
+from kgcrs.algorithms.slow_graph import slow_graph_sampler
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig, SamplerConfig
 from kgcrs.data.kg_schema import KgData, no_triples
 from kgcrs.graph.collaborative import CollaborativeGraph, build_graph
@@ -176,6 +177,8 @@ def make_sampler(
             path, dim, config.num_layers, config.credit, config.learns, config.shuffle_rewards, config.gradient
         )
         assert isinstance(hyper, PolicyHyper), "kgpolicy takes a PolicyHyper"
+        if config.gnn_every > 1:
+            return slow_graph_sampler(recommender, graph, hyper, plan, config.gnn_every)
         return kg_policy_sampler(recommender, graph, hyper, plan)
     if config.name in ("irgan", "advir", "nmrn"):
         assert isinstance(hyper, GeneratorHyper), f"{config.name} takes a GeneratorHyper"

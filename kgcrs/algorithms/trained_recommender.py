@@ -128,7 +128,7 @@ def _load_kgpolicy(run_dir: Path, data_root: str) -> TrainedRecommender:
     about = "{0} trained with the negatives of " + config.sampler.name
     make = lambda other: make_recommender(other, config)  # noqa: E731
     params = folder.restore(make(data).init(jax.random.key(0)))
-    graph_of = lambda other: recommender_graph(other, config.bpr.model)  # noqa: E731
+    graph_of = lambda other: recommender_graph(other, config)  # noqa: E731
     return _trained(run_dir, "KGPolicy", about, data, params, config.bpr.l2, make, graph_of)
 
 

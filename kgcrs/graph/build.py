@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jraph
 import numpy as np
 
 from kgcrs.data.schema import CrsData
+from kgcrs.graph.containers import GraphsTuple
 from kgcrs.graph.segment import SparseGraph, build_sparse_graph
 
 RELATIONS = ("interact", "friend", "like", "belong_to")
@@ -34,7 +34,7 @@ def node_ranges(data: CrsData) -> NodeRanges:
     return NodeRanges(0, items, attributes, attributes + data.num_attributes)
 
 
-def build_knowledge_graph(data: CrsData) -> jraph.GraphsTuple:
+def build_knowledge_graph(data: CrsData) -> GraphsTuple:
     """The training graph.
 
     Returns:
@@ -52,7 +52,7 @@ def build_knowledge_graph(data: CrsData) -> jraph.GraphsTuple:
     receivers = np.concatenate([edges[:, 1] + right for edges, _, right in parts]).astype(np.int32)
     relation = np.repeat(np.arange(len(parts), dtype=np.int32), [len(edges) for edges, _, _ in parts])
     kinds = np.repeat(np.arange(3, dtype=np.int32), [data.num_users, data.num_items, data.num_attributes])
-    return jraph.GraphsTuple(
+    return GraphsTuple(
         nodes=kinds,
         edges=relation,
         senders=senders,
@@ -69,7 +69,7 @@ def row_mean_graph(edges: np.ndarray, shape: tuple[int, int]) -> SparseGraph:
     return build_sparse_graph(edges[:, 0], edges[:, 1], shape, 1.0 / degree[edges[:, 0]])
 
 
-def relation_edges(graph: jraph.GraphsTuple, relation: int, left: int, right: int) -> np.ndarray:
+def relation_edges(graph: GraphsTuple, relation: int, left: int, right: int) -> np.ndarray:
     """Edges of one relation as int [E, 2], with ids counted from the start of their node ranges."""
     chosen = np.asarray(graph.edges) == relation
     return np.stack([np.asarray(graph.senders)[chosen] - left, np.asarray(graph.receivers)[chosen] - right], 1)

@@ -10,6 +10,7 @@ import pytest
 from kgcrs.algorithms.fold_in import FoldInPlan, fold_in, insert_rows, own_rows, taste_of, with_newcomer
 from kgcrs.algorithms.ranking_world import recommender_graph
 from kgcrs.core.errors import KgcrsError
+from kgcrs.core.settings.kgpolicy import BprConfig, KgPolicyConfig
 from kgcrs.models.recommenders.graph_mf import entity_fm, light_gcn
 from kgcrs.models.recommenders.interface import Recommender, VectorTables, dot_product_recommender
 from kgcrs.models.recommenders.memory_translation import memory_translation
@@ -147,7 +148,7 @@ def test_in_light_graph_convolution_she_is_a_node_with_neighbours():
     data = random_kg()
     liked = np.array([3, 8])
     joined = with_newcomer(data, liked)
-    graph = recommender_graph(joined, "lightgcn")
+    graph = recommender_graph(joined, KgPolicyConfig(bpr=BprConfig(model="lightgcn")))
     params = light_gcn(joined.num_users, joined.num_items, 4).init(jax.random.key(0))
     params["user"] = params["user"].at[-1].set(0.0)
     found = light_gcn(joined.num_users, joined.num_items, 4, num_layers=1).tables(params, graph).user[-1]

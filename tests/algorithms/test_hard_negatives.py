@@ -8,16 +8,18 @@ import pytest
 from kgcrs.algorithms.hard_negatives import (
     HardNegatives,
     SamplerData,
+    best_admissible,
     candidates,
     draw_negatives,
     popular_items,
     popularity_shares,
+    refill,
     two_hop_items,
     uniform_items,
     walk_items,
 )
 from kgcrs.graph.collaborative import build_graph
-from kgcrs.graph.item_sets import build_item_sets
+from kgcrs.graph.item_sets import build_item_sets, contains
 from kgcrs.models.recommenders.mf import mf, mf_tables
 from tests.kg_worlds import random_kg
 
@@ -99,12 +101,43 @@ def test_walks_of_two_explorations_lie_four_hops_away():
         assert set(got[item].tolist()) - {-1} <= ends
 
 
-def test_the_best_scored_candidate_is_taken():
-    how = HardNegatives("uniform", 8)
+@pytest.mark.parametrize("source, number", [("uniform", 4), ("two_hop", 8)])
+def test_the_best_scored_candidate_is_taken(source, number):
+    how = HardNegatives(source, number)
     items, admissible = candidates(jax.random.key(6), USER, ITEM, SAMPLING, how)
     scores = np.where(admissible, np.asarray(MF.score(TABLES, USER[:, None], items)), -np.inf)
     want = np.take_along_axis(np.asarray(items), scores.argmax(1)[:, None], 1)[:, 0]
     np.testing.assert_array_equal(draw_negatives(jax.random.key(6), TABLES, USER, ITEM, SAMPLING, MF, how), want)
+
+
+def test_training_items_are_struck_out_until_the_best_is_none():
+    """Against looking up every candidate; the last user has nothing, the first row only training items."""
+    items = uniform_items(jax.random.key(8), (len(USER), 12), DATA.num_items).at[0].set(ITEM[0])
+    scores = jnp.round(jax.random.normal(jax.random.key(9), items.shape) * 3)  # ties go to the first
+    user = USER.at[-1].set(DATA.num_users - 1)
+    known = np.asarray(contains(SAMPLING.user_items, user[:, None], items))
+    assert known[0].all() and known.mean() > 0.1 and not known[-1].any()
+    want = np.where(known, -np.inf, scores).argmax(1)
+    for best in (best_admissible, jax.jit(best_admissible)):
+        np.testing.assert_array_equal(best(scores, items, user, SAMPLING.user_items), want)
+
+
+def test_a_place_keeps_its_first_admissible_draw_and_draws_no_more():
+    """User 0 has items 0 and 1 of 3: the draws are 0, 1 | 2, 0 for one place; the other asks for nothing."""
+    sets = build_item_sets(np.array([[0, 0], [0, 1]]), 1)
+    turns = jnp.array([[0, 1], [2, 0], [2, 2]])
+    key = jax.random.key(0)
+    first = [jax.random.key_data(jax.random.fold_in(key, n)) for n in range(3)]
+
+    def draw(key, shape):
+        turn = jnp.argmax(jnp.array([(jax.random.key_data(key) == one).all() for one in first]))
+        return jnp.broadcast_to(turns[turn][:, None, None], shape)
+
+    found = (jnp.array([[-1, 7]]), jnp.array([[False, True]]))
+    want = {2: ([[0, 7]], [[False, True]]), 8: ([[2, 7]], [[True, True]])}
+    for tries, (items, admissible) in want.items():
+        got = refill(key, found, tries, draw, jnp.array([0]), sets)
+        assert got[0].tolist() == items and got[1].tolist() == admissible
 
 
 def test_more_candidates_rank_higher():

@@ -16,6 +16,8 @@ from kgcrs.algorithms.kg_policy import (
     expected_reward,
     kg_policy_sampler,
     negative_reward,
+    paid_by,
+    pay_walks,
     walk_objective,
     walk_returns,
 )
@@ -23,6 +25,7 @@ from kgcrs.core.trees import tree_hash
 from kgcrs.graph.collaborative import build_graph
 from kgcrs.graph.item_sets import build_item_sets
 from kgcrs.models.policies.path import PathPlan
+from kgcrs.models.policies.path_slope import walk_slope
 from kgcrs.models.recommenders.interface import VectorTables
 from kgcrs.models.recommenders.mf import mf
 from tests.kg_worlds import random_kg
@@ -177,25 +180,28 @@ def test_a_frozen_policy_stays():
     assert tree_hash(before.sampler) == tree_hash(after.sampler) and "reward" in metrics
 
 
-def test_the_pulled_back_gradient_is_that_of_walks_drawn_again():
+@pytest.mark.parametrize("change", [{}, {"gradient": "expected"}, {"path": SMALL.path._replace(final_pick="best")}])
+def test_the_pulled_back_gradient_is_that_of_walks_drawn_again(change):
     """The trace's pull-back must equal differentiating the same walks from scratch."""
-    sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(), SMALL)
+    plan = SMALL._replace(**change)
+    hyper = PolicyHyper(entropy_bonus=0.1)
+    sampler = kg_policy_sampler(MF, GRAPH, hyper, plan)
     state = sampler.init(jax.random.key(5))
     user, item = BPR.user[:16], BPR.item[:16]
-    advantage = jax.random.normal(jax.random.key(6), (16, 2))
-    _, (pull_back, taken) = sampler.draw(jax.random.key(7), state, None, user, item, SAMPLING)
-    slope = jax.grad(walk_objective, argnums=(0, 1))(taken.log_prob, taken.entropy, advantage, 0.1)
-    unused = jnp.zeros_like(taken.node_log_prob[:, -1]), jnp.zeros_like(taken.ends_log_prob[:, -1])
+    pay = paid_by(MF, MF.tables(MF.init(jax.random.key(6)), None), hyper)
+    tables = MF.tables(MF.init(jax.random.key(6)), None)
+    _, (pull_back, learned, taken) = sampler.draw(jax.random.key(7), state, tables, user, item, SAMPLING)
+    objective = pay_walks(pay, user, item, taken, state, hyper, plan, DATA.num_users)[0]
+    slopes = walk_slope(jax.tree.map(jnp.zeros_like, learned), learned, user, taken, objective, "sample")
 
     def from_scratch(params):
-        again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, SMALL)
-        return walk_objective(again.log_prob, again.entropy, advantage, 0.1)
+        again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, plan, pay if "path" in change else None)
+        return objective(again.odds)
 
     for a, b in zip(
-        jax.tree.leaves(pull_back((*slope, *unused))[0]),
-        jax.tree.leaves(jax.grad(from_scratch)(state.params)),
-        strict=True,
+        jax.tree.leaves(pull_back(slopes)[0]), jax.tree.leaves(jax.grad(from_scratch)(state.params)), strict=True
     ):
+        assert float(jnp.abs(b).max()) > 0
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6)
 
 

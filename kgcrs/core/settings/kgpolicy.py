@@ -29,8 +29,9 @@ class BprConfig:
     r * B / 2 here."""
     batch_size: int = 1024
     """Training pairs per step."""
-    optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
-    """adam as published; adagrad moves rare rows further."""
+    optimizer: Literal["adam", "adagrad", "row_adagrad", "sgd"] = "adam"
+    """adam as published; adagrad moves rare rows further; row_adagrad does with one accumulator per row, and its rate
+    means the same at any batch size. On looked-up tables (mf) all but adam touch only the rows of the batch."""
     positive_draw: Literal["interaction", "user"] = "interaction"
     """Every interaction equally often (the paper's sum), or a uniform user and one of her items (the released code)."""
     max_epochs: int = 100
@@ -98,6 +99,9 @@ class SamplerConfig:
     """Edges walked over: all, the knowledge graph's only, or interactions only."""
     num_layers: int = 2
     """L: layers of graph learning."""
+    gnn_every: int = 1
+    """Batches per step of the policy, with the nodes' vectors kept in between: 1 as published; more is an
+    approximation that spares most of the cost of graph learning on large graphs."""
     lr: float = 0.001
     """Learning rate of the policy, or of the generator (irgan, advir, nmrn)."""
     discount: float = 0.99
@@ -134,6 +138,7 @@ class SamplerConfig:
             "num_kept",
             "random_items",
             "num_layers",
+            "gnn_every",
         ):
             require(getattr(self, name) >= 1, f"sampler.{name}", getattr(self, name), "it must be at least 1")
         require(self.temperature > 0, "sampler.temperature", self.temperature, "a temperature is positive")

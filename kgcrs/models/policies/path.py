@@ -34,7 +34,7 @@ class PathPlan(NamedTuple):
     n_r, added to the second and the first hop. selection: "sample" (the policy), "uniform" (a policy that has learned
     nothing). pool: where explorations end, "two_hop" (items around the node in the middle) or "uniform" (as many random
     items; an ablation). final_pick: how the last item is taken from its pruned pool, "sample" (by the policy) or "best"
-    (the best paid one, as the released code does).
+    (the best paid one, as the released code does; it is then no choice of the policy).
     """
 
     explorations: int = 2
@@ -47,23 +47,45 @@ class PathPlan(NamedTuple):
     final_pick: Literal["sample", "best"] = "sample"
 
 
+class Choice(NamedTuple):
+    """One draw from a pruned set, as it was made.
+
+    at: int32 []. The node stood at. candidates: int32 [n], nodes; where masked out they may be -1. mask: bool [n].
+    pick: int32 []. Position of the candidate taken.
+    """
+
+    at: Array
+    candidates: Array
+    mask: Array
+    pick: Array
+
+
+class WalkOdds(NamedTuple):
+    """Probabilities of a walk's choices, T explorations.
+
+    log_prob: float32 [T]. Eq. 11. entropy: float32 [T]. Of both choices together, in nats.
+    node_log_prob: float32 [T]. The first term of Eq. 11 alone. end_log_prob: float32 [T, n2]. Eq. 15 for every item of
+    the second hop's pool, hugely negative where the pool has a gap.
+    """
+
+    log_prob: Array
+    entropy: Array
+    node_log_prob: Array
+    end_log_prob: Array
+
+
 class Walk(NamedTuple):
     """What happened on the way; T explorations.
 
     node: int32 [T]. The node e' in the middle of each. item: int32 [T]. Where each ended; the last is the negative.
-    log_prob: float32 [T]. Eq. 11. entropy: float32 [T]. Of both choices together, in nats.
-    node_log_prob: float32 [T]. The first term of Eq. 11 alone.
-    ends: int32 [T, n2]. Items that each exploration could end at. ends_log_prob: float32 [T, n2]. Eq. 15 for each of
-    them, hugely negative where the pool has a gap.
+    odds: WalkOdds.
+    choices: the draws of both hops, a `Choice` [T] each; enough to tell their probabilities under other vectors.
     """
 
     node: Array
     item: Array
-    log_prob: Array
-    entropy: Array
-    node_log_prob: Array
-    ends: Array
-    ends_log_prob: Array
+    odds: WalkOdds
+    choices: tuple[Choice, Choice]
 
 
 Pay = Callable[[Array], Array]
@@ -144,6 +166,20 @@ def prune(h: Array, at: Array, candidates: Array, mask: Array, num_kept: int) ->
     return candidates[kept], mask[kept]
 
 
+def choice_log_probs(
+    user_vec: Array, at_vec: Array, candidate_vec: Array, temperature: Array, mask: Array, selection: str
+) -> tuple[Array, Array]:
+    """(log-probabilities float32 [n], entropy float32 []) of a choice, from the vectors of the nodes involved.
+
+    Args:
+      user_vec, at_vec: float32 [D]. candidate_vec: float32 [n, D]. mask: bool [n], True on at least one.
+      selection: of `PathPlan`.
+    """
+    logits = attention_logits(user_vec, at_vec, candidate_vec) / temperature
+    log_p = masked_log_softmax(jnp.zeros_like(logits) if selection == "uniform" else logits, mask)
+    return log_p, -jnp.where(mask, jnp.exp(log_p) * log_p, 0.0).sum()
+
+
 def choose(
     key: Array, h: Array, temperature: Array, user: Array, at: Array, candidates: Array, mask: Array, plan: PathPlan
 ) -> tuple[Array, Array, Array]:
@@ -152,11 +188,31 @@ def choose(
     Args:
       user, at: int32 [], nodes. candidates: int32 [n], nodes. mask: bool [n], True on at least one.
     """
-    logits = attention_logits(h[user], h[at], h[jnp.maximum(candidates, 0)]) / temperature
-    log_p = masked_log_softmax(jnp.zeros_like(logits) if plan.selection == "uniform" else logits, mask)
+    vectors = h[user], h[at], h[jnp.maximum(candidates, 0)]
+    log_p, entropy = choice_log_probs(*vectors, temperature, mask, plan.selection)
     pick = jax.random.categorical(key, jax.lax.stop_gradient(log_p))
-    entropy = -jnp.where(mask, jnp.exp(log_p) * log_p, 0.0).sum()
     return pick, log_p, entropy
+
+
+def exploration_odds(node: tuple[Array, Array], end: tuple[Array, Array], first: Choice, second: Choice) -> WalkOdds:
+    """Odds of one exploration, without the axis T.
+
+    Source: KGPolicy Eq. 11
+
+    Args:
+      node, end: (log-probabilities [n], entropy []) of the two hops. first, second: the choices made; position -1
+        marks one that the policy did not make.
+    """
+    (node_log_p, node_entropy), (end_log_p, end_entropy) = node, end
+    # A pool without real candidates was not drawn from, nor is the best paid item a draw.
+    drawn = second.mask.any() & (second.pick >= 0)
+    node_log_prob = node_log_p[first.pick]
+    return WalkOdds(
+        log_prob=node_log_prob + jnp.where(drawn, end_log_p[second.pick], 0.0),
+        entropy=node_entropy + jnp.where(second.pick >= 0, end_entropy, 0.0),
+        node_log_prob=node_log_prob,
+        end_log_prob=jnp.where(second.mask, end_log_p, _OFF),
+    )
 
 
 def explore(
@@ -171,14 +227,11 @@ def explore(
     plan: PathPlan,
     pay: Pay | None = None,
 ) -> Walk:
-    """One exploration item -> node -> item; a `Walk` without its leading axis.
-
-    Source: KGPolicy Eq. 11
+    """One exploration item -> node -> item: a `Walk` without the axis T.
 
     Args:
       user, item: int32 []. visited: int32 [T+1]. Items already visited, -1 where none. user_items: training items.
-      pay: given on the last exploration of a plan whose final pick is "best"; that pick is then no choice of the
-        policy and has no log-probability.
+      pay: where given, the best paid item of the second hop is taken.
 
     Never ends at a training item of the user or a visited item while any other candidate exists.
     """
@@ -191,36 +244,29 @@ def explore(
     # An item without neighbours stays where it is; the second hop then has the random items only.
     around, real = jnp.append(around, at), jnp.append(real, ~real.any())
     around, real = prune(h, at, around, real, plan.num_kept)
-    node_pick, node_log_p, node_entropy = choose(node_key, h, temperature, user, at, around, real, plan)
-    node = around[node_pick]
+    pick, *node_told = choose(node_key, h, temperature, user, at, around, real, plan)
+    node, first = around[pick], Choice(at, around, real, pick)
 
     linked, real = spread_members(item_draw_key, graph.item_neighbours, node, plan.num_neighbours)
     anywhere = jax.random.randint(random_key, (plan.random_items + SPARE,), 0, graph.num_items)
     if plan.pool == "uniform":
         fresh = jax.random.randint(jax.random.fold_in(random_key, 1), linked.shape, 0, graph.num_items)
-        linked = jnp.where(real, fresh, -1)
+        linked, real = fresh, jnp.ones_like(real)
     ends = jnp.append(linked, anywhere)
     known = contains(user_items, user, ends) | (ends[:, None] == visited[None, :]).any(1)
     spare = anywhere[plan.random_items :][jnp.argmin(known[-SPARE:])]
     ends, known = ends[:-SPARE], known[:-SPARE]
     real = jnp.append(real, jnp.ones(plan.random_items, bool)) & ~known
     nodes, real = prune(h, node, jnp.where(real, graph.item_node(ends), -1), real, plan.num_kept)
-    pick, end_log_p, item_entropy = choose(item_key, h, temperature, user, node, nodes, real, plan)
-    items = jnp.maximum(nodes - graph.num_users, 0)
+    pick, *end_told = choose(item_key, h, temperature, user, node, nodes, real, plan)
+    items = nodes - graph.num_users
+    second = Choice(node, nodes, real, pick if pay is None else jnp.int32(-1))
     if pay is not None:
-        pick = jnp.argmax(jnp.where(real, pay(items), _OFF))
-        item_entropy = jnp.zeros_like(item_entropy)
-    chosen = jnp.where(real.any() & (pay is None), end_log_p[pick], 0.0)
-    return Walk(
-        node=node,
-        # With nothing admissible around the node, a random item that is.
-        item=jnp.where(real.any(), items[pick], spare),
-        log_prob=node_log_p[node_pick] + chosen,
-        entropy=node_entropy + item_entropy,
-        node_log_prob=node_log_p[node_pick],
-        ends=jnp.where(real, items, -1),
-        ends_log_prob=jnp.where(real, end_log_p, _OFF),
-    )
+        pick = jnp.argmax(jnp.where(real, pay(jnp.maximum(items, 0)), _OFF))
+    # With nothing admissible around the node, a random item that is.
+    end = jnp.where(real.any(), items[pick], spare)
+    odds = exploration_odds((node_told[0], node_told[1]), (end_told[0], end_told[1]), first, second)
+    return Walk(node, end, odds, (first, second))
 
 
 def walk(
@@ -240,22 +286,20 @@ def walk(
     Reading: a visited item is never visited again.
 
     Args:
-      pay: what the recommender pays for items; needed when `plan.final_pick` is "best".
+      pay: what the recommender pays for items; needed when `plan.final_pick` is "best", not read otherwise.
     """
     assert pay is not None or plan.final_pick == "sample", "the best paid item needs `pay`"
     steps = plan.explorations
     visited = jnp.full((steps + 1,), -1, jnp.int32).at[0].set(item)
 
-    def one(at: Array, visited: Array, step: Array, last: Pay | None = None) -> Walk:
+    def one(carry: tuple[Array, Array], step: Array, last: Pay | None = None) -> tuple[tuple[Array, Array], Walk]:
+        at, visited = carry
         step_key = jax.random.fold_in(key, step)
-        return explore(step_key, h, temperature, user, at, visited, graph, user_items, plan, last)
-
-    def forward(carry: tuple[Array, Array], step: Array) -> tuple[tuple[Array, Array], Walk]:
-        taken = one(*carry, step)
-        return (taken.item, carry[1].at[step + 1].set(taken.item)), taken
+        taken = explore(step_key, h, temperature, user, at, visited, graph, user_items, plan, last)
+        return (taken.item, visited.at[step + 1].set(taken.item)), taken
 
     if plan.final_pick == "sample":
-        return jax.lax.scan(forward, (item, visited), jnp.arange(steps))[1]
-    (at, visited), before = jax.lax.scan(forward, (item, visited), jnp.arange(steps - 1))
-    end = one(at, visited, jnp.int32(steps - 1), pay)
+        return jax.lax.scan(one, (item, visited), jnp.arange(steps))[1]
+    carry, before = jax.lax.scan(one, (item, visited), jnp.arange(steps - 1))
+    _, end = one(carry, jnp.int32(steps - 1), pay)
     return jax.tree.map(lambda some, final: jnp.concatenate([some, final[None]]), before, end)

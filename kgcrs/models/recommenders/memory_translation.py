@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kgcrs.core.keys import stream
-from kgcrs.models.recommenders.interface import Recommender
+from kgcrs.models.recommenders.interface import LookedUpRows, Recommender
 
 
 class MemoryTables(NamedTuple):
@@ -67,4 +67,5 @@ def memory_translation(
         similarity=lambda composed, i, j: -((composed.item[i] - composed.item[j]) ** 2).sum(-1),
         squared_norm=squared_norm,
         scores_of_users=scores_of_users,
+        rows=LookedUpRows(("user",), ("item",)),
     )

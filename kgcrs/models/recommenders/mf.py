@@ -12,7 +12,7 @@ import jax
 from jax import Array
 
 from kgcrs.core.keys import stream
-from kgcrs.models.recommenders.interface import Recommender, VectorTables, dot_product_recommender
+from kgcrs.models.recommenders.interface import LookedUpRows, Recommender, VectorTables, dot_product_recommender
 
 
 def init_mf(key: Array, num_users: int, num_items: int, dim: int, scale: float = 0.1) -> dict[str, Array]:
@@ -38,4 +38,4 @@ def mf(num_users: int, num_items: int, dim: int = 64, scale: float = 0.1) -> Rec
     [5.0, 2.0]
     """
     init = partial(init_mf, num_users=num_users, num_items=num_items, dim=dim, scale=scale)
-    return dot_product_recommender("MF", init, mf_tables)
+    return dot_product_recommender("MF", init, mf_tables, LookedUpRows(("user",), ("item",)))
