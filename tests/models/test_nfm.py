@@ -24,8 +24,9 @@ def test_the_score_by_hand():
     # Item 0 and its entity 1: u*i + u*e + i*e = (1,6) + (2,2) + (2,3) = (5,11). Hidden: relu(5+1, -11) = (6, 0).
     # 2 * 6 + .5 + .25 = 12.75. Item 1 has no entity: u*i = (2,4), relu(3, -4) = (3, 0), score 6.
     assert nfm_score(tables, jnp.array([0, 0]), jnp.array([0, 1])).tolist() == [12.75, 6.0]
-    # |i|^2 + |e|^2 = 10 + 5, and 8.
+    # |i|^2 + |e|^2 = 10 + 5, and 8; with the user's 5 and the layers' 2 + 5.
     assert tables.norm.tolist() == [15.0, 8.0]
+    assert float(nfm(1, 2, 3, 2).squared_norm(tables, jnp.int32(0), jnp.array([0, 1]))) == 35.0
 
 
 def test_many_fields_are_the_double_sum_over_pairs():

@@ -9,6 +9,7 @@ from kgcrs.models.recommenders.ripple_net import (
     RippleTables,
     logistic_pair_loss,
     ripple_hop,
+    ripple_net,
     ripple_score,
     ripple_side_loss,
     ripple_tables,
@@ -32,6 +33,9 @@ def test_two_hops_by_hand():
     # v = ((1,4) + (1,2)) swapped = (6,2). Score (6,2).(4,3) = 30.
     for score in (ripple_score, quick_jit(ripple_score)):
         assert float(score(tables, jnp.int32(0), jnp.int32(0))) == pytest.approx(30.0, rel=1e-5)
+    # Tails (16 + 16) / 2 and (8 + 4) / 2, items 1 and 16, transform 2.
+    norm = ripple_net(5, 5, 1, 2).squared_norm(tables, jnp.int32(0), jnp.array([0, 1]))
+    assert float(norm) == 16.0 + 6.0 + 1.0 + 16.0 + 2.0
 
 
 def test_a_relation_turns_the_head_for_the_attention_and_is_read_from_it_for_plausibility():

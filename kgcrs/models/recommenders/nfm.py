@@ -112,6 +112,7 @@ def nfm(
     """NFM as a `Recommender`; one hidden layer as wide as the vectors. Graph data: SparseGraph [I, E] of ones.
 
     dropout: of the bi-interaction and of the hidden layer, while training.
+    Reading: the penalty covers the vectors of all fields of a pair, and the two layers.
     """
     init = partial(
         init_nfm,
@@ -122,6 +123,12 @@ def nfm(
         hidden=dim,
         scale=scale,
     )
+
+    def squared_norm(tables: NfmTables, user: Array, items: Array) -> Array:
+        # Without the layers in it, they would grow as fast as the vectors shrink.
+        layers = (tables.hidden**2).sum() + (tables.out**2).sum()
+        return (tables.user[user] ** 2).sum(-1) + tables.norm[items].sum(-1) + layers
+
     everything = lambda tables, user: nfm_score(tables, user, jnp.arange(num_items))  # noqa: E731
     return Recommender(
         name="NFM",
@@ -129,7 +136,7 @@ def nfm(
         tables=nfm_tables,
         score=partial(nfm_score, rate=dropout),
         similarity=lambda tables, i, j: (tables.together[i] * tables.together[j]).sum(-1),
-        squared_norm=lambda tables, user, items: (tables.user[user] ** 2).sum(-1) + tables.norm[items].sum(-1),
+        squared_norm=squared_norm,
         scores_of_users=lambda tables, user: jax.lax.map(
             partial(everything, tables._replace(noise=None)), user, batch_size=USERS_AT_ONCE
         ),

@@ -109,11 +109,14 @@ def ripple_net(
     """RippleNet as a `Recommender`, trained by cross-entropy. Graph data: RippleSets. Widths of 16 to 64 are usual.
 
     num_triples: facts per hop that each step's side loss reads.
+    Reading: the penalty covers the items of a pair, the mean tail of each hop, and the transform.
     """
 
     def squared_norm(tables: RippleTables, user: Array, items: Array) -> Array:
-        # A user has no vector of her own.
-        return (tables.entity[items] ** 2).sum((-1, -2))
+        norm = (tables.entity**2).sum(-1)
+        # A user has no vector of her own: at each hop, the mean over the tails that stand for her.
+        memory = norm[tables.tail[user]].mean(-1).sum(-1)
+        return memory + norm[items].sum(-1) + (tables.transform**2).sum()
 
     everything = lambda tables, user: ripple_score(tables, user, jnp.arange(num_items))  # noqa: E731
     return Recommender(
