@@ -63,8 +63,9 @@ def walk_slope(
     """Adds to `pending` the slope of a batch of walks: (of h float32 [N, D], of the temperature float32 []).
 
     Args:
-      pending: slopes so far. learned: h and the temperature that the walks were drawn with. user: int32 [B], nodes. taken: Walk [B]. slope: of the objective with respect to the
-        walks' log-probabilities and entropies, float32 [B, T] each. selection: of `PathPlan`.
+      pending: slopes so far. learned: h and the temperature that the walks were drawn with. user: int32 [B], nodes.
+      taken: Walk [B]. slope: of the objective with respect to the walks' log-probabilities and entropies, float32
+        [B, T] each. selection: of `PathPlan`.
     """
     h, temperature = learned
     nodes = jax.vmap(walk_nodes)(user, taken)
