@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,12 @@ from kgcrs.core.errors import KgcrsError, closest, run_main
 if TYPE_CHECKING:
     from eval.speed_timing import Finding
 
-BENCHMARKS = ("simulator", "agent", "fm", "eval")
+BENCHMARKS = ("simulator", "agent", "fm", "eval", "propagation", "mf", "samplers")
 DESCRIPTION = """Measure speed: simulated sessions per second against a NumPy loop (simulator), the whole
 agent against a turn-by-turn loop (agent), a training step of the recommender against the memory floor and
-PyTorch, and optimisers by time to an AUC (fm), and the full test evaluation with its peak memory (eval)."""
+PyTorch, and optimisers by time to an AUC (fm), the full test evaluation with its peak memory (eval), a product with
+a large graph both ways (propagation), matrix factorisation on Amazon-book against PyTorch (mf), and an epoch with
+KGPolicy's and other negative samplers on a graph of that size (samplers)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class SpeedConfig:
     run: str = ""
     """Folder of a trained run whose agent plays; empty takes one with untrained policies."""
     only: str = ""
-    """Benchmarks to run, separated by commas: simulator, agent, fm, eval. Empty runs all."""
+    """Benchmarks to run, separated by commas: simulator, agent, fm, eval, propagation, mf, samplers. Empty runs
+    all."""
     quick: bool = False
     """Few sessions, steps and repetitions."""
     out: str = ""
@@ -74,21 +78,30 @@ def run_benchmarks(config: SpeedConfig, report: Callable[[str, list[Finding]], N
     from eval.speed_agent import bench_agent
     from eval.speed_eval import bench_eval
     from eval.speed_fm import bench_fm
+    from eval.speed_kg import bench_samplers
+    from eval.speed_mf import bench_mf
     from eval.speed_optimizer import bench_optimizers
+    from eval.speed_propagation import bench_propagation
     from eval.speed_simulator import bench_simulator
-    from eval.speed_world import bench_config, bench_world
+    from eval.speed_world import BenchWorld, bench_config, bench_world
 
     settings, quick = bench_config(config.data_root), config.quick
-    here = bench_world(settings, run=config.run, epochs=1 if quick else 4)
-    fm_data = here.world.fm_data
+
+    @cache
+    def here() -> BenchWorld:
+        return bench_world(settings, run=config.run, epochs=1 if quick else 4)
+
     parts: dict[str, Callable[[], list[Finding]]] = {
-        "simulator": lambda: bench_simulator(here.world.test, here.world.catalogue, quick=quick),
-        "agent": lambda: bench_agent(here, quick=quick),
+        "simulator": lambda: bench_simulator(here().world.test, here().world.catalogue, quick=quick),
+        "agent": lambda: bench_agent(here(), quick=quick),
         "fm": lambda: [
-            *bench_fm(fm_data, settings.fm, quick=quick),
-            *bench_optimizers(fm_data, settings.fm, quick=quick),
+            *bench_fm(here().world.fm_data, settings.fm, quick=quick),
+            *bench_optimizers(here().world.fm_data, settings.fm, quick=quick),
         ],
         "eval": lambda: bench_eval(data_root=settings.data_root, run=config.run, quick=quick),
+        "propagation": lambda: bench_propagation(quick=quick),
+        "mf": lambda: bench_mf(data_root=settings.data_root, quick=quick),
+        "samplers": lambda: bench_samplers(quick=quick),
     }
     findings: list[Finding] = []
     for name in config.chosen():

@@ -77,11 +77,8 @@ def test_every_import_points_left():
 
 
 def test_jraph_is_called_from_one_module():
-    callers = [
-        module
-        for file, module, _ in sources()
-        if any(n.split(".")[0] == "jraph" for n in imported(file.read_text(encoding="utf-8"), module, False))
-    ]
+    names = {module: imported(file.read_text(encoding="utf-8"), module, False) for file, module, _ in sources()}
+    callers = [module for module, found in names.items() if any(name.split(".")[0] == "jraph" for name in found)]
     assert callers == ["kgcrs.graph.containers"]
 
 

@@ -145,6 +145,54 @@ def looked_up(recommender: Recommender, user: Array, item: Array, negative: Arra
     return {name: user for name in recommender.rows.user} | {name: items for name in recommender.rows.item}
 
 
+def recommender_step(
+    hyper: BprHyper,
+    params: Any,
+    opt_state: optax.OptState,
+    triples: tuple[Array, Array, Array],
+    graph: Any,
+    key: Array,
+    *,
+    recommender: Recommender,
+    plan: BprPlan,
+) -> tuple[Any, optax.OptState, dict[str, Array]]:
+    """One optimiser step: (parameters, optimiser state, metrics).
+
+    Args:
+      triples: user, positive and negative item, int32 [B] each. graph: of the recommender. key: of its dropout and of
+        its auxiliary loss; not read by a recommender without them.
+    """
+    rows = looked_up(recommender, *triples)
+    # Where rows are looked up, the loss sees these rows alone and triple b is (b, b, B + b) among them: no gradient of
+    # a whole table is ever formed.
+    size = triples[0].shape[0]
+    user, item, negative = (jnp.arange(size), jnp.arange(size), size + jnp.arange(size)) if rows else triples
+
+    def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
+        if recommender.noisy_tables is None:
+            tables = recommender.tables(params, graph)
+        else:
+            tables = recommender.noisy_tables(params, graph, stream(key, "noise"))
+        loss, magnitude = pair_loss(recommender, tables, user, item, negative, hyper.l2)
+        if plan.perturbation:
+            moved = jax.vmap(perturbed_bpr_loss, in_axes=(0, 0, 0, None))
+            loss += moved(tables.user[user], tables.item[item], tables.item[negative], plan.perturbation)
+        parts = {"gradient_magnitude": magnitude.mean()}
+        if recommender.side_loss is None:
+            return loss.mean(), parts
+        side = recommender.side_loss(params, graph, stream(key, "side"))
+        return loss.mean() + hyper.side_weight * side, parts | {"side_loss": side}
+
+    (loss, parts), grads = jax.value_and_grad(loss_fn, has_aux=True)(take_rows(params, rows))
+    if rows and plan.optimizer in ROW_WISE:
+        params, opt_state = step_rows(plan.optimizer, hyper.lr, params, opt_state, grads, rows)
+    else:
+        grads = scatter_gradient(params, grads, rows)
+        updates, opt_state = direction(plan.optimizer).update(grads, opt_state, params)
+        params = jax.tree.map(lambda p, g: p - hyper.lr * g, params, updates)
+    return params, opt_state, {"loss": loss} | parts
+
+
 def fit_step(
     hyper: BprHyper,
     state: BprState,
@@ -165,38 +213,19 @@ def fit_step(
     user, item = draw_pairs(pair_key, data, plan, num_users)
     before = recommender.tables(state.params, data.graph)
     negative, trace = sampler.draw(draw_key, state.sampler, before, user, item, data.sampler)
-
-    # Where rows are looked up, the loss sees these rows alone and triple b is (b, b, B + b) among them: no gradient of
-    # a whole table is ever formed.
-    rows, place = looked_up(recommender, user, item, negative), jnp.arange(plan.batch_size)
-    u, i, j = (place, place, plan.batch_size + place) if rows else (user, item, negative)
-
-    def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
-        if recommender.noisy_tables is None:
-            tables = recommender.tables(params, data.graph)
-        else:
-            tables = recommender.noisy_tables(params, data.graph, stream(step_key, "noise"))
-        loss, magnitude = pair_loss(recommender, tables, u, i, j, hyper.l2)
-        if plan.perturbation:
-            moved = jax.vmap(perturbed_bpr_loss, in_axes=(0, 0, 0, None))
-            loss += moved(tables.user[u], tables.item[i], tables.item[j], plan.perturbation)
-        parts = {"gradient_magnitude": magnitude.mean()}
-        if recommender.side_loss is None:
-            return loss.mean(), parts
-        side = recommender.side_loss(params, data.graph, stream(step_key, "side"))
-        return loss.mean() + hyper.side_weight * side, parts | {"side_loss": side}
-
-    (loss, parts), grads = jax.value_and_grad(loss_fn, has_aux=True)(take_rows(state.params, rows))
-    if rows and plan.optimizer in ROW_WISE:
-        params, opt_state = step_rows(plan.optimizer, hyper.lr, state.params, state.opt_state, grads, rows)
-    else:
-        grads = scatter_gradient(state.params, grads, rows)
-        updates, opt_state = direction(plan.optimizer).update(grads, state.opt_state, state.params)
-        params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
+    params, opt_state, metrics = recommender_step(
+        hyper,
+        state.params,
+        state.opt_state,
+        (user, item, negative),
+        data.graph,
+        step_key,
+        recommender=recommender,
+        plan=plan,
+    )
     after = jax.lax.stop_gradient(recommender.tables(params, data.graph))
     sampler_state, learned = sampler.learn(state.sampler, trace, after, user, item, data.sampler)
-    metrics = {"loss": loss, **parts, **learned}
-    return state._replace(params=params, opt_state=opt_state, sampler=sampler_state), metrics
+    return state._replace(params=params, opt_state=opt_state, sampler=sampler_state), metrics | learned
 
 
 def fit_epoch(

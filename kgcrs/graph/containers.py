@@ -9,7 +9,7 @@ is what the conversions here provide. jraph's own segment operations are scatter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import jraph
@@ -18,7 +18,7 @@ from jax import Array
 
 from kgcrs.graph.segment import SparseGraph, build_sparse_graph
 
-GraphsTuple = jraph.GraphsTuple
+GraphsTuple: TypeAlias = jraph.GraphsTuple
 
 
 def to_graphs_tuple(graph: SparseGraph, nodes: Any = None) -> GraphsTuple:

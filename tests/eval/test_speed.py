@@ -172,7 +172,7 @@ def test_the_world_follows_the_data_root(monkeypatch):
 
 def test_benchmarks_are_chosen_by_name():
     assert SpeedConfig(only="fm, simulator").chosen() == ["simulator", "fm"]
-    assert SpeedConfig().chosen() == ["simulator", "agent", "fm", "eval"]
+    assert SpeedConfig().chosen() == [*speed.BENCHMARKS]
     with pytest.raises(KgcrsError, match="--only names 'simulatr'.*Did you mean 'simulator'"):
         speed.main(["--only", "simulatr"])
 
