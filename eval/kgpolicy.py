@@ -38,8 +38,8 @@ class EvalConfig:
         """Raises KgcrsError without a run or with numbers out of range."""
         if not self.run:
             raise KgcrsError(
-                "--run is missing: name the folder of a trained run, such as runs/kgpolicy-synthetic_kg-kgpolicy-seed0, "
-                "or write the page of results with --out FOLDER RUN [RUN ...]."
+                "--run is missing: name the folder of a trained run, such as "
+                "runs/kgpolicy-synthetic_kg-kgpolicy-seed0, or write the page with --out FOLDER RUN [RUN ...]."
             )
         require(self.pairs >= 1, "pairs", self.pairs, "it must be at least 1")
         require(self.paths >= 0, "paths", self.paths, "0 tells none")

@@ -7,6 +7,7 @@ as equal. A setting this page has never heard of counts for every sampler and is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kgcrs.core.config import config_to_dict
@@ -112,11 +113,22 @@ def flat_settings(config: KgPolicyConfig) -> Flat:
             flat |= {f"{section}.{name}": value for name, value in values.items()}
         elif section not in (*NOT_TRAINING, "seed"):
             flat[section] = values
+    flat["dataset"] = shown(flat["dataset"])
     sampler = flat["sampler.name"]
     unread = [f"sampler.{name}" for name, readers in _READ_BY.items() if sampler not in readers]
     # NMRN brings its own recommender.
     unread += ["bpr.model"] if sampler == "nmrn" else []
     return {name: value for name, value in flat.items() if name not in unread}
+
+
+def shown(dataset: str) -> str:
+    """A data set as printed: of `kgat:PATH` only the folder's name, which is the same on every machine.
+
+    >>> shown("kgat:/data/last-fm"), shown("amazon_book")
+    ('kgat:last-fm', 'amazon_book')
+    """
+    prefix, colon, path = dataset.partition(":")
+    return f"{prefix}:{Path(path).name}" if colon else dataset
 
 
 def method_name(flat: Mapping[str, Any]) -> str:

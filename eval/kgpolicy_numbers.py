@@ -34,6 +34,8 @@ class Nearest(NamedTuple):
 DATA: dict[str, Nearest] = {
     "amazon_book": Nearest("Amazon-book", "the same interactions, but our copy of the files has no knowledge graph"),
     "lastfm_small_kg": Nearest("Last-FM", "other data: the small 'music' set of RippleNet, not the Last-FM of KGAT"),
+    "kgat:last-fm": Nearest("Last-FM", "the same files, if the folder holds those of the KGAT release"),
+    "kgat:amazon-book": Nearest("Amazon-book", "the same files, if the folder holds those of the KGAT release"),
     "lastfm_kg": Nearest("Last-FM", "other data: the conversational LastFM (HetRec 2011), not the Last-FM of KGAT"),
 }
 

@@ -1,4 +1,4 @@
-"""Figures over rows of a ranking table: recall@K, NDCG by activity, gradient magnitude, each row in one look throughout.
+"""Figures over rows of a ranking table: recall@K, NDCG by activity, gradient magnitude.
 
 A look is a colour and a marker, given out once per data set, so a method is found again in every figure.
 """

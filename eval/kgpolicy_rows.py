@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.kgpolicy_runs import Group, RankingRun
+from eval.kgpolicy_groups import Group
+from eval.kgpolicy_runs import RankingRun
 from eval.rows import Estimate
 from kgcrs.core.errors import KgcrsError
 from kgcrs.metrics.compare import seed_and_user_bootstrap, student_t_interval
@@ -28,7 +29,7 @@ _DIAGNOSTICS = ("false_negatives_test", "false_negatives_valid", "gradient_magni
 
 
 class Column(NamedTuple):
-    """One pooled number. name. seeds: that it is taken over. value, weight: float64 [S, N] over the users of a table."""
+    """One pooled number. seeds: that it is taken over. value, weight: float64 [S, N] over the users of a table."""
 
     name: str
     seeds: tuple[int, ...]
@@ -147,7 +148,7 @@ def main_row(groups: Sequence[Group], sampler: str, model: str | None) -> Group 
 
 
 def references(group: Group, groups: Sequence[Group]) -> list[Group]:
-    """The rows that a row is compared with: the main ones of DNS, KG-DNS and its own method, on the same recommender."""
+    """The main rows of DNS, KG-DNS and its own method on the same recommender: what a row is compared with."""
     model = group.flat.get("bpr.model", "mf")
     wanted = [main_row(groups, name, model) for name in REFERENCES]
     wanted.append(next((one for one in groups if one.is_main and one.method == group.method), None))
