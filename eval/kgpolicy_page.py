@@ -70,11 +70,11 @@ def introduction(runs: Sequence[Path], out: Path) -> list[str]:
         "All items are ranked for every test user; training and validation items are masked. recall@20 is hits over",
         "all test items of the user. NDCG@20 is the textbook one; the KGAT family prints another, which takes the",
         "ideal list from the retrieved hits only and is never lower. Brackets: 95 % bootstrap interval, users and",
-        "seeds resampled; with few seeds the spread over seeds is a little small. Epochs: kept / trained, both chosen",
-        "on validation items. A method's main row (bold) is the one with the fewest ablations, then the most seeds,",
-        "then the best validation recall; its other rows are named by what differs. False negatives: share of",
-        "negatives, drawn after training by the sampler as it then was, that are test (validation) items of the user:",
-        "a diagnostic that no sampler sees. Reward: y_uj + r_i . r_j of those negatives, weights 1 in every row.",
+        "seeds resampled 1,000 times; with few seeds the spread over seeds is a little small. Epochs: kept / trained,",
+        "both chosen on validation items. A method's main row (bold) is the one with the fewest ablations, then the",
+        "most seeds, then the best validation recall; its other rows are named by what differs. False negatives: share",
+        "of negatives, drawn after training by the sampler as it then was, that are test (validation) items of the",
+        "user: a diagnostic that no sampler sees. Reward: y_uj + r_i . r_j of those negatives, weights 1 in every row.",
     ]
 
 

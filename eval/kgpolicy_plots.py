@@ -31,6 +31,10 @@ _FIXED = {
 }
 """Place in the palette of each sampler on matrix factorisation, the same on every data set."""
 PALETTE = (*COLOURS, "#6B6B6B", "#7CB518", "#B5179E", "#14746F")
+_MARKS = (*MARKERS, "p", "h", ">", "d", "H", "8")
+"""One per colour: what has its own colour has its own marker too."""
+MAX_BANDS = 5
+"""Curves in one figure that may still have interval bands; more of them hide each other."""
 
 
 class Look(NamedTuple):
@@ -50,15 +54,15 @@ def looks(rows: Sequence[Mapping[str, Any]]) -> dict[str, Look]:
     for row in rows:
         if row["is_main"] and row["method"] in _FIXED:
             at = _FIXED[row["method"]]
-            taken[row["row"]] = Look(PALETTE[at], MARKERS[at % len(MARKERS)])
+            taken[row["row"]] = Look(PALETTE[at], _MARKS[at])
     # Colours first, all of them with one marker, then the same with another.
     free = (
-        Look(PALETTE[at], MARKERS[(at + turn) % len(MARKERS)])
+        Look(PALETTE[at], _MARKS[(at + turn) % len(_MARKS)])
         for turn in itertools.count(1)
         for at in range(len(PALETTE))
     )
     used = {look.colour for look in taken.values()}
-    spare = [Look(colour, MARKERS[at % len(MARKERS)]) for at, colour in enumerate(PALETTE) if colour not in used]
+    spare = [Look(colour, _MARKS[at]) for at, colour in enumerate(PALETTE) if colour not in used]
     supply = itertools.chain(spare, free)
     for row in rows:
         if row["row"] not in taken:
@@ -69,7 +73,7 @@ def looks(rows: Sequence[Mapping[str, Any]]) -> dict[str, Look]:
 def plot_recall(
     rows: Sequence[Mapping[str, Any]], look: Mapping[str, Look], path: Path, *, title: str = "Recall at K"
 ) -> Path:
-    """Draws recall@K for K = 20 .. 100 with interval bands, best row first in the legend.
+    """Draws recall@K for K = 20 .. 100, with interval bands when rows are few, best row first in the legend.
 
     Args:
       rows: see `eval.kgpolicy_rows.make_rows`. look: see `looks`. path: image to write.
@@ -83,7 +87,8 @@ def plot_recall(
         for row in ordered:
             parts = [row["metrics"][f"recall@{k}"] for k in CUTOFFS]
             low, mean, high = (np.array([part[end] for part in parts], float) for end in ("lo", "mean", "hi"))
-            axes.fill_between(CUTOFFS, low, high, color=look[row["row"]].colour, alpha=0.10, linewidth=0)
+            if len(ordered) <= MAX_BANDS:
+                axes.fill_between(CUTOFFS, low, high, color=look[row["row"]].colour, alpha=0.12, linewidth=0)
             _line(axes, CUTOFFS, mean, look[row["row"]], f"{row['row']}  {mean[0]:.4f}")
         axes.set(title=title, xlabel="K, length of the list", ylabel="recall@K on test items")
         axes.set_xticks(CUTOFFS)

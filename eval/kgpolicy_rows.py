@@ -20,7 +20,8 @@ from kgcrs.metrics.sparsity import activity_groups, group_ranges
 from train.ranking_stages import CUTOFFS
 
 NUM_GROUPS = 4
-RESAMPLES = 2000
+RESAMPLES = 1000
+"""Draws of users and seeds: a page pools some twenty numbers of dozens of rows, over up to 70,000 users."""
 PAIRED = ("recall@20", "ndcg@20")
 """What is compared row by row."""
 REFERENCES = ("dns", "kg_dns")
@@ -80,15 +81,20 @@ def sparsity_groups(groups: Sequence[Group]) -> SparsityGroups | None:
 
 
 def columns_of(group: Group, users: np.ndarray, sparsity: SparsityGroups | None) -> list[Column]:
-    """What is pooled of a row: recall@K for every K, both NDCGs at 20 and 100, NDCG@20 per activity group."""
+    """What is pooled of a row: recall@K for every K, both NDCGs at 20, and NDCG@20 per activity group when told."""
     seeds = tuple(group.seeds)
     place = [np.searchsorted(users, run.user) for run in group.runs]
 
+    there = np.zeros((len(seeds), len(users)))
+    for row, where in enumerate(place):
+        there[row, where] = 1.0
+
     def column(name: str, parts: Sequence[np.ndarray], weights: Sequence[np.ndarray] | None = None) -> Column:
-        value, weight = np.zeros((2, len(seeds), len(users)))
-        for row, (where, part) in enumerate(zip(place, parts, strict=True)):
-            weight[row, where] = 1.0 if weights is None else weights[row]
-            value[row, where] = part * weight[row, where]
+        value, weight = np.zeros_like(there), there if weights is None else np.zeros_like(there)
+        for row, where in enumerate(place):
+            if weights is not None:
+                weight[row, where] = weights[row]
+            value[row, where] = parts[row] * weight[row, where]
         return Column(name, seeds, value, weight)
 
     found = [
@@ -119,7 +125,7 @@ def difference_columns(mine: Sequence[Column], other: Sequence[Column], label: s
             continue
         rows = [column.seeds.index(seed) for seed in shared]
         their_rows = [paired.seeds.index(seed) for seed in shared]
-        weight = column.weight[rows]
+        weight = column.weight if shared == column.seeds else column.weight[rows]
         if not np.array_equal(weight, paired.weight[their_rows]):
             raise KgcrsError(
                 f"A row and '{label}' ranked different test users under one seed: evaluate both again "
@@ -133,12 +139,22 @@ def pool(columns: Sequence[Column], users: np.ndarray) -> dict[str, Estimate]:
     """Mean and 95 % interval of every column; columns over the same seeds share their draws."""
     found: dict[str, Estimate] = {}
     for seeds in dict.fromkeys(column.seeds for column in columns):
-        part = [column for column in columns if column.seeds == seeds]
-        value, weight = (np.stack([getattr(column, name) for column in part], axis=-1) for name in ("value", "weight"))
-        ends = seed_and_user_bootstrap(value, users, weights=weight, num_resamples=RESAMPLES)
-        mean, low, high = (np.atleast_1d(end).tolist() for end in ends)
-        found |= {column.name: {"mean": mean[at], "lo": low[at], "hi": high[at]} for at, column in enumerate(part)}
+        alike = [column for column in columns if column.seeds == seeds]
+        # Most columns weigh every user the same: one denominator serves them all, which halves the work.
+        common = [column for column in alike if column.weight is alike[0].weight]
+        other = [column for column in alike if column.weight is not alike[0].weight]
+        for part, weights in ((common, alike[0].weight[..., None]), (other, _stacked(other, "weight"))):
+            if part:
+                ends = seed_and_user_bootstrap(_stacked(part, "value"), users, weights=weights, num_resamples=RESAMPLES)
+                mean, low, high = (np.atleast_1d(end).tolist() for end in ends)
+                found |= {
+                    column.name: {"mean": mean[at], "lo": low[at], "hi": high[at]} for at, column in enumerate(part)
+                }
     return {column.name: found[column.name] for column in columns}
+
+
+def _stacked(columns: Sequence[Column], field: str) -> np.ndarray:
+    return np.stack([getattr(column, field) for column in columns], axis=-1) if columns else np.zeros((0, 0, 0))
 
 
 def main_row(groups: Sequence[Group], sampler: str, model: str | None) -> Group | None:
@@ -162,10 +178,10 @@ def make_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     Each has row, method, is_main, dataset, seeds, settings, metrics (name to `Estimate`), differences (label of the
     other row to {seeds, metrics}), epochs_kept, epochs, seconds, seconds_per_epoch (means over seeds, None where
     unknown), machine, diagnostics (name to `Estimate` over seeds), curves (per validation: epoch, gradient_magnitude,
-    reward, policy_entropy, valid_recall; means over seeds), groups (ranges of the activity groups).
+    reward, policy_entropy, valid_recall; means over seeds), groups (ranges of the activity groups; main rows only).
     """
     users, sparsity = all_users(groups), sparsity_groups(groups)
-    columns = {group.label: columns_of(group, users, sparsity) for group in groups}
+    columns = {group.label: columns_of(group, users, sparsity if group.is_main else None) for group in groups}
     rows = []
     for group in groups:
         own = columns[group.label]
@@ -204,7 +220,7 @@ def make_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
                 "machine": " / ".join(dict.fromkeys(run.machine for run in group.runs)),
                 "diagnostics": _diagnostics(group.runs),
                 "curves": _curves(group.runs),
-                "groups": None if sparsity is None else sparsity.ranges,
+                "groups": sparsity.ranges if sparsity is not None and group.is_main else None,
             }
         )
     return rows

@@ -100,9 +100,13 @@ def evaluate_run(
       KgcrsError: as `load_run`; or walks are asked of a sampler that does not walk.
     """
     run_dir = Path(run_dir)
+    folder = run_dir / "eval"
+    told = not paths or _stories_there(folder) == paths
+    ranked_before = any(file.name != USERS for file in folder.glob("*.npz"))
+    if not again and told and ranked_before and (folder / USERS).is_file() and (folder / DIAGNOSTICS).is_file():
+        return  # before anything is loaded: many runs are given at once
     lock_folder(run_dir)
     run = load_run(run_dir, config, data_root)
-    folder = run_dir / "eval"
     ranking = folder / f"{run.sampler.name}.npz"
     if again or not ranking.is_file():
         task = run.world.test
@@ -112,7 +116,7 @@ def evaluate_run(
         save_users(folder / USERS, run)
     if again or not (folder / DIAGNOSTICS).is_file():
         write_json(folder / DIAGNOSTICS, diagnostics(run, pairs))
-    if paths and (again or _stories_there(folder) != paths):
+    if paths and (again or not told):
         save_stories(folder, run, paths)
 
 

@@ -77,9 +77,10 @@ def difference_tables(rows: Sequence[Row]) -> list[str]:
                 body.append([_strong(row), f"{len(one['seeds'])}", *cells])
         lines += [
             "",
-            f"**Paired differences: row minus {name}**, same users, same seeds, 95 % interval; bold where it",
+            f"**Paired differences: row minus {name}** (same users, same seeds; 95 % interval, bold when 0 is",
         ]
-        lines += ["leaves out 0:", "", *table(["row", "seeds", "recall@20", "NDCG@20"], body, left=1)]
+        lines += ["outside; in brackets relative to that row)", ""]
+        lines += table(["row", "seeds", "recall@20", "NDCG@20"], body, left=1)
     return lines
 
 
@@ -134,9 +135,7 @@ def activity_table(rows: Sequence[Row]) -> list[str]:
     ranges = known[0]["groups"]
     header = ["row", *(f"{span(low, high)} ({users:,} users)" for low, high, users in ranges)]
     body = [
-        [row["row"], *(_interval(row["metrics"][f"ndcg@20 group {g}"]) for g in range(len(ranges)))]
-        for row in known
-        if row["is_main"]
+        [row["row"], *(_interval(row["metrics"][f"ndcg@20 group {g}"]) for g in range(len(ranges)))] for row in known
     ]
     title = "**NDCG@20 by training interactions of the user (paper, Fig. 4)**: groups with about equally many in all"
     return ["", title, "", *table(header, body, left=1)]
@@ -203,7 +202,7 @@ def _plain(diagnostics: Mapping[str, Any], name: str, *, percent: bool = False) 
     if name not in diagnostics:
         return "–"
     mean = diagnostics[name]["mean"]
-    return f"{100 * mean:.2f} %" if percent else f"{mean:.3f}".replace("-", "−")
+    return f"{100 * mean:.{2 if mean < 0.1 else 0}f} %" if percent else f"{mean:.3f}".replace("-", "−")
 
 
 def _published(numbers: Published | None) -> str:

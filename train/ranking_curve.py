@@ -53,18 +53,18 @@ def recall_line(curve: RecallCurve) -> str:
 def draw_recall_curve(curve: RecallCurve, file: Path, sampler: str) -> bool:
     """Draws the curve as an image; False when matplotlib is missing."""
     epoch, best = best_point(curve)
-    own = curve.epochs > curve.warm
-    lines = [Line(f"negatives from {sampler}", curve.epochs[own], curve.recall[own])]
+    # The sampler takes over at the last validation of the warm start.
+    first = max(int((curve.epochs <= curve.warm).sum()) - 1, 0)
+    lines = [Line(f"negatives from {sampler}", curve.epochs[first:], curve.recall[first:])]
     if curve.warm:
-        # Joined with its first own validation, so that the picture shows one run.
-        last = int(np.flatnonzero(~own).max(initial=0)) + 2
-        lines = [Line("warm start, uniform negatives", curve.epochs[:last], curve.recall[:last], "#B0B0B0"), *lines]
+        end = first + 1
+        lines = [Line("warm start, uniform negatives", curve.epochs[:end], curve.recall[:end], "#B0B0B0"), *lines]
     return draw_picture(
         file,
         lines,
         [Level(f"kept: epoch {epoch:,}, {best:.4f}", epoch, upright=True)],
         title="Validation recall while the recommender learns",
-        xlabel="epochs",
+        xlabel="epochs, warm start included" if curve.warm else "epochs",
         ylabel="recall@20 on validation items",
     )
 
