@@ -53,6 +53,9 @@ _READ_BY: dict[str, tuple[str, ...]] = {
             "entropy_bonus",
             "credit",
             "selection",
+            "pool",
+            "final_pick",
+            "gradient",
             "learns",
             "shuffle_rewards",
         ),
@@ -74,6 +77,7 @@ PUBLISHED_METHOD: Flat = {
     "sampler.hop_types": "both",
     "sampler.credit": "to_go",
     "sampler.explorations": 2,
+    "sampler.pool": "two_hop",
     "sampler.final_pick": "sample",
     "bpr.positive_draw": "interaction",
 }
@@ -85,6 +89,8 @@ _WORDS: dict[str, dict[Any, str]] = {
     "sampler.hop_types": {"kg": "kg hops only", "cf": "interaction hops only", "both": "all hops"},
     "sampler.credit": {"immediate": "immediate credit", "to_go": "reward to go"},
     "sampler.final_pick": {"best": "final pick best scored", "sample": "final pick sampled"},
+    "sampler.pool": {"uniform": "uniform pool", "two_hop": "two-hop pool"},
+    "sampler.gradient": {"expected": "expected gradient", "sampled": "sampled gradient"},
     "bpr.positive_draw": {"user": "positives by user", "interaction": "positives by interaction"},
     "bpr.warm_epochs": {0: "no warm start"},
 }
@@ -99,7 +105,6 @@ _SHORT = {
     "sampler.num_layers": "L = {}",
     "sampler.discount": "γ = {}",
     "sampler.lr": "sampler lr {}",
-    "sampler.pool": "{} pool",
     "bpr.dim": "d = {}",
     "bpr.warm_epochs": "{} warm epochs",
 }

@@ -208,6 +208,7 @@ def tell_walks(run: FinishedRun, number: int) -> list[dict[str, Any]]:
             int(negative[b]),
             jax.tree.map(lambda part, b=b: part[b], walk),
             [float(part[b]) for part in scores],
+            best_pick=run.config.sampler.final_pick == "best",
         )
         for b in chosen
     ]

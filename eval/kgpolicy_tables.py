@@ -86,19 +86,19 @@ def difference_tables(rows: Sequence[Row]) -> list[str]:
 
 def exploration_table(rows: Sequence[Row], dataset: str) -> list[str]:
     """Table 4 of the paper: how many explorations; only with runs that differ in nothing else."""
-    alike = _alike(rows, ("sampler.explorations",))
-    if len(alike) < 2:
+    alike, said = _alike(rows, ("sampler.explorations",))
+    if not alike:
         return []
     printed = EXPLORATIONS.get(DATA[dataset].name, {}) if dataset in DATA else {}
     alike.sort(key=lambda row: row["settings"]["sampler.explorations"])
     chosen = [(f"{row['settings']['sampler.explorations']}", row) for row in alike]
     numbers = {str(t): pair for t, pair in printed.items()}
-    return ["", "**Explorations per walk (paper, Table 4)**", "", *_small_table("T", chosen, numbers)]
+    return ["", f"**Explorations per walk (paper, Table 4{said})**", "", *_small_table("T", chosen, numbers)]
 
 
 def reward_table(rows: Sequence[Row], dataset: str) -> list[str]:
     """Table 5 of the paper: which part of the reward; only with runs that differ in nothing else."""
-    alike = _alike(rows, ("sampler.prediction", "sampler.similarity"))
+    alike, said = _alike(rows, ("sampler.prediction", "sampler.similarity"))
     kinds = {rewards_of(row["settings"]): row for row in reversed(alike)}
     if len(kinds) < 2:
         return []
@@ -106,7 +106,7 @@ def reward_table(rows: Sequence[Row], dataset: str) -> list[str]:
     words = {"both": "both", "similarity": "S-reward", "prediction": "P-reward"}
     chosen = [(words[kind], kinds[kind]) for kind in words if kind in kinds]
     numbers = {words[kind]: pair for kind, pair in printed.items()}
-    return ["", "**Parts of the reward (paper, Table 5)**", "", *_small_table("reward", chosen, numbers)]
+    return ["", f"**Parts of the reward (paper, Table 5{said})**", "", *_small_table("reward", chosen, numbers)]
 
 
 def time_table(rows: Sequence[Row]) -> list[str]:
@@ -164,14 +164,22 @@ def _small_table(
     return table(header, body, left=1)
 
 
-def _alike(rows: Sequence[Row], free: Sequence[str]) -> list[Row]:
-    """KGPolicy rows that equal its main row in all but some settings; its main row first."""
-    own = [row for row in rows if row["settings"]["sampler.name"] == "kgpolicy"]
-    main = next((row for row in own if row["is_main"]), None)
-    if main is None:
-        return []
-    rest = lambda row: {name: value for name, value in row["settings"].items() if name not in free}  # noqa: E731
-    return [main, *(row for row in own if row is not main and rest(row) == rest(main))]
+def _alike(rows: Sequence[Row], free: Sequence[str]) -> tuple[list[Row], str]:
+    """KGPolicy rows that differ from each other in some settings only, and what to say of them.
+
+    The main row's family when it has one, else the largest; empty when no two rows are alike.
+    """
+    families: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["settings"]["sampler.name"] == "kgpolicy":
+            rest = {name: value for name, value in row["settings"].items() if name not in free}
+            families.setdefault(repr(sorted(rest.items())), []).append(row)
+    found = [family for family in families.values() if len(family) > 1]
+    if not found:
+        return [], ""
+    best = max(found, key=lambda family: (any(row["is_main"] for row in family), len(family)))
+    best = sorted(best, key=lambda row: not row["is_main"])
+    return best, "" if best[0]["is_main"] else f"; rows like {best[0]['row']}"
 
 
 def _is_base(row: Row, model: str) -> bool:

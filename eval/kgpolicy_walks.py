@@ -22,7 +22,15 @@ _ARROW = {True: "--{}-->", False: "<--{}--"}
 
 
 def walk_story(
-    data: KgData, interactions: np.ndarray, user: int, item: int, negative: int, walk: Walk, scores: Sequence[float]
+    data: KgData,
+    interactions: np.ndarray,
+    user: int,
+    item: int,
+    negative: int,
+    walk: Walk,
+    scores: Sequence[float],
+    *,
+    best_pick: bool = False,
 ) -> dict[str, Any]:
     """One walk in names, ready for JSON.
 
@@ -31,15 +39,19 @@ def walk_story(
       user, item, negative: ids of the training pair and of the negative that the recommender was shown.
       walk: arrays [T] of this walk.
       scores: of the recommender for the positive and the negative item, then the similarity of the two.
+      best_pick: the last item was the best paid of its pool, not a choice of the policy.
 
     Returns:
       user, positive, negative: names. score_positive, score_negative, similarity: as given. is_walk_end: whether the
       negative is where the walk ended. explorations: per exploration the names `at`, `middle` and `end`, the relations
-      `to_middle` and `to_end` (`{"relation", "forward"}` each, empty where none joins them) and its `probability`.
+      `to_middle` and `to_end` (`{"relation", "forward"}` each, empty where none joins them), and the policy's
+      probabilities `p_middle` and `p_end` of the two choices (`p_end` None where it was not the policy's).
     """
     names = node_names(data)
     explorations, at = [], data.num_users + item
-    for middle, end, log_prob in zip(*(np.asarray(part) for part in walk[:3]), strict=True):
+    steps = (np.asarray(part) for part in (walk.node, walk.item, walk.node_log_prob, walk.log_prob))
+    last = len(np.asarray(walk.item)) - 1
+    for step, (middle, end, node_log_prob, log_prob) in enumerate(zip(*steps, strict=True)):
         end_node = data.num_users + int(end)
         explorations.append(
             {
@@ -48,7 +60,8 @@ def walk_story(
                 "end": names[end_node],
                 "to_middle": [join._asdict() for join in joins(data, interactions, at, int(middle))],
                 "to_end": [join._asdict() for join in joins(data, interactions, int(middle), end_node)],
-                "probability": float(np.exp(log_prob)),
+                "p_middle": float(np.exp(node_log_prob)),
+                "p_end": None if best_pick and step == last else float(np.exp(log_prob - node_log_prob)),
             }
         )
         at = end_node
@@ -81,9 +94,10 @@ def stories_page(stories: Sequence[dict[str, Any]], *, title: str, note: str) ->
         ]
         for step, one in enumerate(story["explorations"], start=1):
             to_middle, to_end = _step(one["to_middle"]), _step(one["to_end"])
+            chosen = "the best paid of its pool" if one["p_end"] is None else f"probability {one['p_end']:.3f}"
             lines.append(
-                f"{step}. **{_plain(one['at'])}** `{to_middle}` *{_plain(one['middle'])}* `{to_end}` "
-                f"**{_plain(one['end'])}** (probability {one['probability']:.3f})"
+                f"{step}. **{_plain(one['at'])}** `{to_middle}` *{_plain(one['middle'])}* (probability "
+                f"{one['p_middle']:.3f}) `{to_end}` **{_plain(one['end'])}** ({chosen})"
             )
         if not story["is_walk_end"]:
             lines += ["", f"The negative shown was {_plain(story['negative'])}, another candidate of the last step."]
@@ -101,5 +115,5 @@ def _step(found: Sequence[dict[str, Any]]) -> str:
 
 def _plain(name: str) -> str:
     # Names come from data files: nothing in them may become markup.
-    flat = " ".join(name.split())
+    flat = "".join(letter if letter.isprintable() else "?" for letter in " ".join(name.split()))
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in flat)

@@ -35,6 +35,9 @@ VARIANTS = {
     "KGPolicy, shuffled rewards": {"sampler__shuffle_rewards": True},
     "KGPolicy, P-reward": {"sampler__similarity": 0.0},
     "KGPolicy, S-reward": {"sampler__prediction": 0.0},
+    "KGPolicy, uniform pool": {"sampler__pool": "uniform"},
+    "KGPolicy, final pick best scored": {"sampler__final_pick": "best"},
+    "KGPolicy, expected gradient": {"sampler__gradient": "expected"},
     "KGPolicy, kg hops only": {"sampler__hop_types": "kg"},
     "KGPolicy, uniform walk, frozen": {"sampler__selection": "uniform", "sampler__learns": False},
     "DNS, M = 16": {"sampler__name": "dns"},
@@ -317,7 +320,7 @@ def test_walks_are_told_in_names_and_only_of_samplers_that_walk(trained, planted
         assert story["explorations"][0]["end"] == story["explorations"][1]["at"]
         assert story["explorations"][1]["end"] == story["negative"] != story["positive"]
         assert story["negative"] in page and story["user"] in page
-        assert all(0 < one["probability"] <= 1 for one in story["explorations"])
+        assert all(0 < one[name] <= 1 + 1e-6 for one in story["explorations"] for name in ("p_middle", "p_end"))
     assert any(one["to_middle"] for story in stories for one in story["explorations"])
     with pytest.raises(KgcrsError, match="RNS does not walk"):
         main(["--run", str(trained / "rns-0"), "--pairs", "64", "--paths", "1"])
@@ -336,4 +339,4 @@ def test_a_run_without_its_last_checkpoint_says_so_and_other_data_are_refused(tr
         main(["--run", str(run), "--again"])
     shutil.rmtree(run / "recommender")
     with pytest.raises(KgcrsError, match="is not finished"):
-        main(["--run", str(run)])
+        main(["--run", str(run), "--again"])

@@ -22,11 +22,19 @@ DATA = KgData(
     relation_names=("has genre",),
 )
 # Item 0 -> rock -> item 2, then item 2 -> Bo (no edge) -> item 1.
-WALK = Walk(np.array([5, 1]), np.array([2, 1]), np.log([0.5, 0.25]), np.zeros(2))
+WALK = Walk(
+    node=np.array([5, 1]),
+    item=np.array([2, 1]),
+    log_prob=np.log([0.5, 0.25]),
+    entropy=np.zeros(2),
+    node_log_prob=np.log([0.5, 1.0]),
+    ends=np.array([[2], [1]]),
+    ends_log_prob=np.log([[1.0], [0.25]]),
+)
 
 
-def story(negative=1):
-    return walk_story(DATA, DATA.pairs("train"), 0, 0, negative, WALK, (2.0, 1.5, 0.5))
+def story(negative=1, **kwargs):
+    return walk_story(DATA, DATA.pairs("train"), 0, 0, negative, WALK, (2.0, 1.5, 0.5), **kwargs)
 
 
 def test_a_story_follows_the_walk():
@@ -38,12 +46,18 @@ def test_a_story_follows_the_walk():
     assert first["to_end"] == [{"relation": "has genre", "forward": False}]
     assert (second["at"], second["middle"], second["end"]) == ("green song", "Bo", "red song")
     assert second["to_middle"] == [] and second["to_end"] == [{"relation": "taken by", "forward": False}]
-    assert [first["probability"], second["probability"]] == [0.5, 0.25]
+    assert [first["p_middle"], first["p_end"], second["p_middle"], second["p_end"]] == [0.5, 1.0, 1.0, 0.25]
     assert told["is_walk_end"] and not story(negative=2)["is_walk_end"]
 
 
 def test_a_page_shows_steps_and_escapes_names():
     page = stories_page([story(), story(negative=2)], title="Why?", note="A note.")
-    line = r"1. **blue\*song** `--has genre-->` *rock* `<--has genre--` **green song** (probability 0.500)"
+    line = r"1. **blue\*song** `--has genre-->` *rock* (probability 0.500) `<--has genre--` **green song** "
     assert line in page and NOWHERE in page and "## 2. Why is “green song” a negative for Ann?" in page
     assert page.count("another candidate of the last step") == 1
+
+
+def test_a_best_paid_end_is_no_choice_of_the_policy():
+    told = story(best_pick=True)
+    assert [one["p_end"] for one in told["explorations"]] == [1.0, None]
+    assert stories_page([told], title="Why?", note="").count("(the best paid of its pool)") == 1
