@@ -28,7 +28,15 @@ SAMPLERS = {
     "kgpolicy": "KGPolicy",
 }
 """Names as printed, in the order of the tables."""
-MODELS = {"mf": "MF", "fm": "FM", "lightgcn": "LightGCN"}
+MODELS = {
+    "mf": "MF",
+    "fm": "FM",
+    "lightgcn": "LightGCN",
+    "nfm": "NFM",
+    "cke": "CKE",
+    "ripple_net": "RippleNet",
+    "kgat": "KGAT",
+}
 _GENERATORS = ("irgan", "advir", "nmrn")
 _READ_BY: dict[str, tuple[str, ...]] = {
     "num_candidates": ("dns", "kg_dns", "mixed"),
@@ -63,6 +71,13 @@ _READ_BY: dict[str, tuple[str, ...]] = {
     ),
 }
 """Which samplers read a setting of the section `sampler`; those not named here count for all."""
+_MODELS_READ: dict[str, tuple[str, ...]] = {
+    "side_weight": ("cke", "kgat", "ripple_net"),
+    "dropout": ("nfm", "kgat"),
+    "hops": ("ripple_net",),
+    "memory_size": ("ripple_net",),
+}
+"""Which recommenders read a setting of the section `bpr`; those not named here count for all."""
 _ALWAYS_TOLD = {
     "dns": "sampler.num_candidates",
     "kg_dns": "sampler.num_candidates",
@@ -122,7 +137,9 @@ def flat_settings(config: KgPolicyConfig) -> Flat:
     sampler = flat["sampler.name"]
     unread = [f"sampler.{name}" for name, readers in _READ_BY.items() if sampler not in readers]
     # NMRN brings its own recommender.
-    unread += ["bpr.model"] if sampler == "nmrn" else []
+    model = "" if sampler == "nmrn" else flat["bpr.model"]
+    unread += [f"bpr.{name}" for name, readers in _MODELS_READ.items() if model not in readers]
+    unread += [] if model else ["bpr.model"]
     return {name: value for name, value in flat.items() if name not in unread}
 
 

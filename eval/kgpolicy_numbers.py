@@ -51,7 +51,7 @@ PUBLISHED: dict[str, dict[str, Published]] = {
         "kgpolicy": Published(0.0932, 0.1472, 0.0957, 0.0837),
         "nfm": Published(0.0829, 0.1213),
         "cke": Published(0.0736, 0.1184),
-        "ripplenet": Published(0.0791, 0.1238),
+        "ripple_net": Published(0.0791, 0.1238),
         "kgat": Published(0.0870, 0.1325),
     },
     "Amazon-book": {
@@ -65,7 +65,7 @@ PUBLISHED: dict[str, dict[str, Published]] = {
         "kgpolicy": Published(0.1572, 0.1089, 0.1609, 0.0890),
         "nfm": Published(0.1366, 0.0914),
         "cke": Published(0.1344, 0.0885),
-        "ripplenet": Published(0.1336, 0.0910),
+        "ripple_net": Published(0.1336, 0.0910),
         "kgat": Published(0.1489, 0.1006),
     },
 }

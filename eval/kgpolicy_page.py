@@ -93,8 +93,8 @@ def section(dataset: str, groups: Sequence[Group], rows: Sequence[Row]) -> list[
 
 def settings_lines(rows: Sequence[Row]) -> list[str]:
     """What all rows share of the recommender's settings, and where one differs."""
-    names = [name for name in rows[0]["settings"] if name.startswith("bpr.")]
-    values = {name: [row["settings"].get(name) for row in rows] for name in names}
+    names = list(dict.fromkeys(name for row in rows for name in row["settings"] if name.startswith("bpr.")))
+    values = {name: [row["settings"][name] for row in rows if name in row["settings"]] for name in names}
     usual = {name: max(given, key=given.count) for name, given in values.items()}
     told = ", ".join(phrase(name, value) for name, value in usual.items())
     lines = [f"Recommender of all rows, unless said: {told}."]

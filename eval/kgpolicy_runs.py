@@ -103,6 +103,8 @@ def read_run(run_dir: Path) -> RankingRun:
             f"'{rankings[0]}' was ranked at K = {ranked['cutoffs'].tolist()}, not {list(CUTOFFS)}: "
             f"python -m eval.kgpolicy --again --run {run_dir}."
         )
+    if not len(ranked["user"]):
+        raise KgcrsError(f"The run '{run_dir}' ranked nobody: its data set has no test interactions.")
     order = np.argsort(ranked["user"], kind="stable")
     user = ranked["user"][order]
     train_items = None

@@ -70,8 +70,10 @@ def draw_recall_curve(curve: RecallCurve, file: Path, sampler: str) -> bool:
 
 
 def show_recall_curve(run_dir: Path, sampler: str) -> None:
-    """Prints the curve, and draws it into `curve.png`."""
+    """Prints the curve, and draws it into `curve.png`; nothing where no validation was possible."""
     curve = read_recall_curve(run_dir)
+    if not len(curve.recall):
+        return
     print(recall_line(curve), flush=True)
     if draw_recall_curve(curve, run_dir / "curve.png", sampler):
         print(f"the same as a picture: {run_dir / 'curve.png'}", flush=True)

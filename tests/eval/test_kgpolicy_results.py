@@ -44,6 +44,8 @@ VARIANTS = {
     "KG-DNS, M = 32": {"sampler__name": "kg_dns", "sampler__num_candidates": 32},
     "RNS": {"sampler__name": "rns"},
     "RNS on LightGCN": {"sampler__name": "rns", "bpr__model": "lightgcn"},
+    "RNS on KGAT": {"sampler__name": "rns", "bpr__model": "kgat"},
+    "RNS on KGAT, dropout 0.3": {"sampler__name": "rns", "bpr__model": "kgat", "bpr__dropout": 0.3},
     "PNS, β = 0.75": {"sampler__name": "pns"},
 }
 
@@ -57,7 +59,7 @@ def test_rows_are_named_by_what_differs_from_the_main_run(tmp_path):
     groups = grouped(*folders)
     assert {group.label for group in groups} == VARIANTS.keys()
     assert {group.label for group in groups if group.is_main} == {
-        "KGPolicy", "DNS, M = 16", "KG-DNS, M = 32", "RNS", "RNS on LightGCN", "PNS, β = 0.75",
+        "KGPolicy", "DNS, M = 16", "KG-DNS, M = 32", "RNS", "RNS on LightGCN", "RNS on KGAT", "PNS, β = 0.75",
     }  # fmt: skip
     order = [group.label for group in groups]
     assert order.index("RNS") < order.index("DNS, M = 16") < order.index("KGPolicy") < order.index("RNS on LightGCN")
@@ -74,6 +76,7 @@ def test_runs_pool_over_seeds_whatever_settings_their_sampler_does_not_read(tmp_
             dataset="kgat:/there/last-fm",
             sampler__num_candidates=64,
             sampler__learns=False,
+            bpr__dropout=0.5,
             run_dir="x",
             **rns,
         ),

@@ -63,3 +63,9 @@ def test_the_time_of_a_stage_leaves_out_the_chunk_that_compiled(tmp_path):
     (tmp_path / FILE).write_text(lines[0][:10])
     with pytest.raises(KgcrsError, match="is damaged at"):
         read_timing(tmp_path, "fit")
+
+
+def test_a_run_without_validations_has_no_curve(tmp_path, capsys):
+    write(tmp_path, [{"stage": "fit", "step": 4, "loss": 0.3}])
+    show_recall_curve(tmp_path, "DNS")
+    assert not (tmp_path / "curve.png").exists() and not capsys.readouterr().out
