@@ -29,7 +29,7 @@ def tables(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def json_report(rows: Sequence[Row]) -> str:
+def json_report(rows: Sequence[Mapping[str, Any]]) -> str:
     """Renders rows as strict JSON; undefined numbers become null.
 
     Args:

@@ -21,10 +21,10 @@ from kgcrs.algorithms.agent import AgentSpec, make_agent
 from kgcrs.algorithms.beliefs import AgentParams
 from kgcrs.algorithms.heuristics import ask_first
 from kgcrs.env.rollout import Sessions, play_sessions
+from train.picture import Level, Line, draw_picture, sparkline
 
 ASKS = (0, 2, 4, 6, 8)
 """Questions of the rules before they recommend; 0 only recommends."""
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 class Curve(NamedTuple):
@@ -80,18 +80,6 @@ def read_curve(run_dir: Path, sessions_per_batch: int, rule: str, rule_rate: flo
     return Curve(batches * sessions_per_batch, column("valid_SR@15"), column("success"), rule, rule_rate)
 
 
-def sparkline(values: np.ndarray, width: int = 40) -> str:
-    """One line of bars from the lowest value to the highest; longer series are averaged down to `width`.
-
-    >>> sparkline(np.array([0.0, 0.5, 1.0]))
-    '▁▅█'
-    """
-    parts = np.array([part.mean() for part in np.array_split(values, min(width, len(values)))])
-    spread = parts.max() - parts.min()
-    level = (parts - parts.min()) / spread if spread > 0 else np.full(len(parts), 0.5)
-    return "".join(_BARS[round(float(one) * (len(_BARS) - 1))] for one in level)
-
-
 def curve_line(curve: Curve) -> str:
     """The curve as one line of text."""
     first, last = curve.valid[0], curve.valid[-1]
@@ -107,40 +95,13 @@ def draw_curve(curve: Curve, file: Path) -> bool:
     Returns:
       False when matplotlib is missing: the run is complete without the picture.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import PercentFormatter
-    except ImportError:
-        return False
-    # An explicit Agg canvas: no display, no global state.
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    few = len(curve.valid) < 60
-    axes.plot(
-        curve.sessions, curve.exploring, color="#B0B0B0", linewidth=1.2, label="sessions it learns from, exploring",
-        marker="o" if few else None, markersize=2.5,
-    )  # fmt: skip
-    axes.plot(
-        curve.sessions, curve.valid, color="#0072B2", linewidth=2, label="validation sessions",
-        marker="o" if few else None, markersize=3.5,
-    )  # fmt: skip
-    axes.axhline(
-        curve.rule_rate,
-        color="#D55E00",
-        linewidth=1.5,
-        linestyle=(0, (5, 3)),
-        label=f"best rule without session updates: {curve.rule}",
+    learned = Line("sessions it learns from, exploring", curve.sessions, curve.exploring, "#B0B0B0", 1.2)
+    return draw_picture(
+        file,
+        [learned, Line("validation sessions", curve.sessions, curve.valid)],
+        [Level(f"best rule without session updates: {curve.rule}", curve.rule_rate)],
+        title="The policy learns when to ask and when to recommend",
+        xlabel="simulated sessions",
+        ylabel="SR@15, share of sessions won",
+        percent=True,
     )
-    axes.set_title("The policy learns when to ask and when to recommend", loc="left", fontweight="bold", fontsize=11)
-    axes.set(xlabel="simulated sessions", ylabel="SR@15, share of sessions won", xlim=(0, None))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.grid(color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="best")
-    partial_file = file.with_name(f".{file.name}.new.png")
-    figure.savefig(partial_file, dpi=150)
-    partial_file.replace(file)
-    return True

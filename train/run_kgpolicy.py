@@ -12,8 +12,7 @@ from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.ranking_checks import check_trainable
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.checkpoint import Checkpoints
-from kgcrs.core.config import config_hash
-from kgcrs.core.run_folder import RunFolder
+from kgcrs.core.run_folder import RunFolder, settings_hash
 from kgcrs.core.runlog import MetricLog, result_table
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
@@ -21,7 +20,9 @@ from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.metrics.compare import user_bootstrap
 from kgcrs.metrics.full_ranking import RankedUsers
 from train.loop import run_stage, stored_steps
+from train.ranking_curve import show_recall_curve
 from train.ranking_stages import CUTOFFS, fit_stage, rank_all
+from train.timing import timed
 
 NOT_TRAINING = ("run_dir", "data_root", "fresh")
 """Settings that do not change what is trained."""
@@ -61,20 +62,23 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     )
     state = "resuming" if folder.is_resumed else "new run"
     print(f"{run_dir}: {data.name}, {sampler.name}, {state}, seed {config.seed}", flush=True)
-    tag = config_hash(config, skip=NOT_TRAINING)
+    tag = settings_hash(config, run_dir, skip=NOT_TRAINING)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None
         if config.bpr.warm_epochs:
             uniform = hard_negative_sampler("RNS", recommender, HardNegatives())
             warm = fit_stage(config, "warm", recommender, uniform, world, epochs=config.bpr.warm_epochs)
-            start = run_stage(warm, run_dir, log, tag).fit.params
-        best = run_stage(fit_stage(config, "fit", recommender, sampler, world, start=start), run_dir, log, tag).best
+            start = run_stage(timed(warm, run_dir), run_dir, log, tag).fit.params
+        fit = fit_stage(config, "fit", recommender, sampler, world, start=start)
+        best = run_stage(timed(fit, run_dir), run_dir, log, tag).best
         final = Checkpoints(run_dir / "recommender", config_hash=tag)
         if final.latest() is None:
             final.save(0, best)
     ranked = jax.block_until_ready(rank_all(best, world.bpr.graph, world.test, recommender=recommender))
     save_ranking(run_dir / "eval" / f"{sampler.name}.npz", world.test.users, ranked)
     show_result(sampler.name, np.asarray(world.test.users), ranked)
+    show_recall_curve(run_dir, sampler.name)
+    print(f"diagnostics of its negatives: python -m eval.kgpolicy --run {run_dir}", flush=True)
     return ranked
 
 

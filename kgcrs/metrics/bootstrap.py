@@ -21,7 +21,7 @@ def draw_means(
 
     Args:
       values, weights: float [S, N] or [S, N, M]. Per-session numerators and denominators (all one when None) under S
-        seeds. user: int [N]. Who each session belongs to.
+        seeds; weights [S, N, 1] serve all M metrics. user: int [N]. Who each session belongs to.
 
     Returns:
       float64 [M], float64 [num_resamples, M]: mean over seeds of `sum(values) / sum(weights)`, and its draws.
@@ -33,7 +33,8 @@ def draw_means(
     denominator = np.ones_like(numerator) if weights is None else np.asarray(weights, np.float64)
     owner = np.asarray(user)
     sessions = numerator.shape[1] if numerator.ndim > 1 else 0
-    if sessions == 0 or owner.shape != (sessions,) or denominator.shape != numerator.shape:
+    fits = denominator.shape in (numerator.shape, (*numerator.shape[:2], 1)[: numerator.ndim])
+    if sessions == 0 or owner.shape != (sessions,) or not fits:
         raise KgcrsError(
             f"A bootstrap was given values of shape {numerator.shape}, weights of shape {denominator.shape} "
             f"and users of shape {owner.shape}; give one user per session, weights shaped like values, "
@@ -70,7 +71,7 @@ def _multinomial(rng: np.random.Generator, num_draws: int, size: int) -> np.ndar
 
 
 def _safe_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=np.broadcast_to(bottom > 0, top.shape))
 
 
 def percentiles(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

@@ -99,7 +99,7 @@ def seed_and_user_bootstrap(
     Args:
       values: float [S, N] or [S, N, M]. Per-session numerators under S seeds.
       user: int [N]. Who each session belongs to.
-      weights: float, shape of `values`. Per-session denominators; all one when None.
+      weights: float, shape of `values`, or [S, N, 1] for all metrics. Per-session denominators; all one when None.
       num_resamples: number of bootstrap draws.
       seed: seed of the draws.
       level: coverage asked for.

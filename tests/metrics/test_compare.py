@@ -173,3 +173,17 @@ def test_holm_worked_example():
 def test_mismatched_inputs_are_refused(call):
     with pytest.raises(KgcrsError):
         call()
+
+
+def test_one_denominator_serves_all_metrics():
+    rng = np.random.default_rng(3)
+    values, user = rng.random((2, 30, 4)), np.arange(30) // 2
+    weights = (rng.random((2, 30, 1)) < 0.8).astype(float)
+    shared = compare.seed_and_user_bootstrap(values * weights, user, weights=weights, num_resamples=50)
+    spread = compare.seed_and_user_bootstrap(
+        values * weights, user, weights=np.repeat(weights, 4, axis=2), num_resamples=50
+    )
+    for one, other in zip(shared, spread, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(KgcrsError, match="weights shaped like values"):
+        compare.seed_and_user_bootstrap(values, user, weights=weights[:, :, 0])

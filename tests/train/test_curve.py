@@ -9,7 +9,8 @@ import pytest
 
 from kgcrs.algorithms.heuristics import ask_first
 from tests.worlds import CONFIG, plain_sessions, play, setting, small_data
-from train.curve import ASKS, Curve, best_rule, curve_line, draw_curve, read_curve, sparkline
+from train.curve import ASKS, Curve, best_rule, curve_line, draw_curve, read_curve
+from train.picture import sparkline
 
 CURVE = Curve(np.array([0, 64, 128]), np.array([0.2, 0.45, 0.7]), np.array([np.nan, 0.4, 0.5]), "ask 4", 0.55)
 
