@@ -20,6 +20,7 @@ SAMPLERS = {
     "pns": "PNS",
     "rws": "RWS",
     "dns": "DNS",
+    "reward_dns": "Reward-DNS",
     "kg_dns": "KG-DNS",
     "mixed": "Mixed",
     "irgan": "IRGAN",
@@ -39,7 +40,7 @@ MODELS = {
 }
 _GENERATORS = ("irgan", "advir", "nmrn")
 _READ_BY: dict[str, tuple[str, ...]] = {
-    "num_candidates": ("dns", "kg_dns", "mixed"),
+    "num_candidates": ("dns", "reward_dns", "kg_dns", "mixed"),
     "pool_size": _GENERATORS,
     "temperature": _GENERATORS,
     "perturbation": ("advir",),
@@ -48,6 +49,8 @@ _READ_BY: dict[str, tuple[str, ...]] = {
     "explorations": ("rws", "kgpolicy"),
     "hop_types": ("rws", "kg_dns", "mixed", "kgpolicy"),
     "lr": (*_GENERATORS, "kgpolicy"),
+    "prediction": ("reward_dns", "kgpolicy"),
+    "similarity": ("reward_dns", "kgpolicy"),
     **dict.fromkeys(
         (
             "num_neighbours",
@@ -56,8 +59,6 @@ _READ_BY: dict[str, tuple[str, ...]] = {
             "random_nodes",
             "num_layers",
             "discount",
-            "prediction",
-            "similarity",
             "entropy_bonus",
             "credit",
             "selection",
@@ -80,6 +81,7 @@ _MODELS_READ: dict[str, tuple[str, ...]] = {
 """Which recommenders read a setting of the section `bpr`; those not named here count for all."""
 _ALWAYS_TOLD = {
     "dns": "sampler.num_candidates",
+    "reward_dns": "sampler.num_candidates",
     "kg_dns": "sampler.num_candidates",
     "mixed": "sampler.num_candidates",
     "pns": "sampler.popularity_exponent",

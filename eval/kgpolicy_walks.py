@@ -49,7 +49,7 @@ def walk_story(
     """
     names = node_names(data)
     explorations, at = [], data.num_users + item
-    steps = (np.asarray(part) for part in (walk.node, walk.item, walk.node_log_prob, walk.log_prob))
+    steps = (np.asarray(part) for part in (walk.node, walk.item, walk.odds.node_log_prob, walk.odds.log_prob))
     last = len(np.asarray(walk.item)) - 1
     for step, (middle, end, node_log_prob, log_prob) in enumerate(zip(*steps, strict=True)):
         end_node = data.num_users + int(end)

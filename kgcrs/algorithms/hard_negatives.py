@@ -7,6 +7,7 @@ or the first admissible one is taken.
     RNS      M = 1 uniform item                     DNS      M uniform items, the best scored
     PNS      M = 1 item by popularity^beta          KG-DNS   M items two hops from i, the best scored
     RWS      M = 1 end of a walk of 2T hops         mixed    M / 2 of each, the best scored
+    reward-DNS   M uniform items, the best paid by the reward of KGPolicy (Eq. 7): our own, no policy and no graph
 """
 
 from __future__ import annotations
@@ -46,12 +47,16 @@ class SamplerData(NamedTuple):
 class HardNegatives(NamedTuple):
     """Which sampler: static settings.
 
-    source: where candidates come from. num_candidates: M. hops: exploration operations T of a walk.
+    source: where candidates come from. num_candidates: M. hops: exploration operations T of a walk. prediction,
+    similarity: weights of the candidate's score and of its similarity to the positive item in what "best" means (the
+    published samplers know the score only; both together are the reward of KGPolicy, Eq. 7, used as a rule).
     """
 
     source: Source = "uniform"
     num_candidates: int = 1
     hops: int = 2
+    prediction: float = 1.0
+    similarity: float = 0.0
 
 
 def popularity_shares(counts: Array, exponent: float) -> Array:
@@ -183,6 +188,20 @@ def best_admissible(scores: Array, items: Array, user: Array, user_items: ItemSe
     return jax.lax.while_loop(lambda carry: carry[2], strike, start)[1]
 
 
+def candidate_values(
+    tables: Any, user: Array, item: Array, items: Array, recommender: Recommender, how: HardNegatives
+) -> Array:
+    """What makes one candidate better than another; float32 [B, M].
+
+    Args:
+      user, item: int32 [B]. items: int32 [B, M].
+    """
+    values = how.prediction * recommender.score(tables, user[:, None], items)
+    if how.similarity:
+        values += how.similarity * recommender.similarity(tables, item[:, None], items)
+    return values
+
+
 def draw_negatives(
     key: Array, tables: Any, user: Array, item: Array, data: SamplerData, recommender: Recommender, how: HardNegatives
 ) -> Array:
@@ -196,13 +215,13 @@ def draw_negatives(
     """
     if how.source == "uniform" and how.num_candidates >= TRIES:
         items = uniform_items(key, (user.shape[0], how.num_candidates), data.popularity.shape[0])
-        scores = recommender.score(tables, user[:, None], items)
+        scores = candidate_values(tables, user, item, items, recommender, how)
         best = best_admissible(scores, items, user, data.user_items)
         return jnp.take_along_axis(items, best[:, None], axis=1)[:, 0]
     items, admissible = candidates(key, user, item, data, how)
     if how.num_candidates == 1:
         return items[:, 0]
-    scores = recommender.score(tables, user[:, None], items)
+    scores = candidate_values(tables, user, item, items, recommender, how)
     best = jnp.argmax(jnp.where(admissible, scores, -jnp.inf), axis=1)
     return jnp.take_along_axis(items, best[:, None], axis=1)[:, 0]
 

@@ -60,7 +60,7 @@ def draw_many(
         user, item = draw_pairs(pair_key, data, plan, num_users)
         negative, trace = sampler.draw(draw_key, state, tables, user, item, data.sampler)
         walk = find_walk(trace)
-        entropy = jnp.full(user.shape, jnp.nan) if walk is None else walk.entropy.mean(-1)
+        entropy = jnp.full(user.shape, jnp.nan) if walk is None else walk.odds.entropy.mean(-1)
         return Drawn(user, item, negative, entropy)
 
     return jax.tree.map(lambda rows: rows.reshape(-1), jax.lax.map(one, jnp.arange(num_batches)))

@@ -41,6 +41,7 @@ SOURCES: dict[str, Source] = {
     "rns": "uniform",
     "pns": "popular",
     "dns": "uniform",
+    "reward_dns": "uniform",
     "rws": "walk",
     "kg_dns": "two_hop",
     "mixed": "mixed",
@@ -186,7 +187,8 @@ def make_sampler(
         # The generator is a second copy of the recommender's own kind.
         return adversarial_sampler(name, recommender, recommender, hyper, config.pool_size)
     single = config.name in ("rns", "pns", "rws")
-    how = HardNegatives(SOURCES[config.name], 1 if single else config.num_candidates, config.explorations)
+    rule = (config.prediction, config.similarity) if config.name == "reward_dns" else (1.0, 0.0)
+    how = HardNegatives(SOURCES[config.name], 1 if single else config.num_candidates, config.explorations, *rule)
     return hard_negative_sampler(config.name.upper().replace("_", "-"), recommender, how)
 
 

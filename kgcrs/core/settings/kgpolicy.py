@@ -7,7 +7,7 @@ from typing import Literal
 
 from kgcrs.core.settings.require import require
 
-SamplerName = Literal["rns", "pns", "dns", "rws", "kg_dns", "mixed", "irgan", "advir", "nmrn", "kgpolicy"]
+SamplerName = Literal["rns", "pns", "dns", "reward_dns", "rws", "kg_dns", "mixed", "irgan", "advir", "nmrn", "kgpolicy"]
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class SamplerConfig:
     """Where negatives come from (KGPolicy 3, 4.2)."""
 
     name: SamplerName = "kgpolicy"
-    """rns uniform, pns by popularity, dns best of M uniform, rws random walk, kg_dns best of M two-hop items, mixed
-    half of each, irgan and advir a generator trained against the recommender, nmrn the same with translation models,
-    kgpolicy the learned walk."""
+    """rns uniform, pns by popularity, dns best of M uniform, reward_dns the same by the reward of kgpolicy (prediction,
+    similarity below), rws random walk, kg_dns best of M two-hop items, mixed half of each, irgan and advir a generator
+    trained against the recommender, nmrn the same with translation models, kgpolicy the learned walk."""
     num_candidates: int = 16
-    """M of dns, kg_dns and mixed."""
+    """M of dns, reward_dns, kg_dns and mixed."""
     pool_size: int = 256
     """Uniform items the generator chooses from (irgan, advir, nmrn)."""
     temperature: float = 0.2
