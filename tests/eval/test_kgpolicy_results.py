@@ -37,6 +37,7 @@ VARIANTS = {
     "KGPolicy, S-reward": {"sampler__prediction": 0.0},
     "KGPolicy, uniform pool": {"sampler__pool": "uniform"},
     "KGPolicy, final pick best scored": {"sampler__final_pick": "best"},
+    "KGPolicy, graph learned every 16 batches": {"sampler__gnn_every": 16},
     "KGPolicy, expected gradient": {"sampler__gradient": "expected"},
     "KGPolicy, kg hops only": {"sampler__hop_types": "kg"},
     "KGPolicy, uniform walk, frozen": {"sampler__selection": "uniform", "sampler__learns": False},

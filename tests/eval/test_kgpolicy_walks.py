@@ -4,7 +4,7 @@ import numpy as np
 
 from eval.kgpolicy_walks import NOWHERE, stories_page, walk_story
 from kgcrs.data.kg_schema import KgData
-from kgcrs.models.policies.path import Walk
+from kgcrs.models.policies.path import Choice, Walk, WalkOdds
 
 # Two users (nodes 0, 1), three items (nodes 2, 3, 4) and a genre (node 5).
 DATA = KgData(
@@ -22,15 +22,15 @@ DATA = KgData(
     relation_names=("has genre",),
 )
 # Item 0 -> rock -> item 2, then item 2 -> Bo (no edge) -> item 1.
-WALK = Walk(
-    node=np.array([5, 1]),
-    item=np.array([2, 1]),
+ODDS = WalkOdds(
     log_prob=np.log([0.5, 0.25]),
     entropy=np.zeros(2),
     node_log_prob=np.log([0.5, 1.0]),
-    ends=np.array([[2], [1]]),
-    ends_log_prob=np.log([[1.0], [0.25]]),
+    end_log_prob=np.log([[1.0], [0.25]]),
 )
+FIRST = Choice(np.array([2, 4]), np.array([[5], [1]]), np.ones((2, 1), bool), np.zeros(2, int))
+SECOND = Choice(np.array([5, 1]), np.array([[4], [3]]), np.ones((2, 1), bool), np.zeros(2, int))
+WALK = Walk(node=np.array([5, 1]), item=np.array([2, 1]), odds=ODDS, choices=(FIRST, SECOND))
 
 
 def story(negative=1, **kwargs):
