@@ -28,6 +28,7 @@ _FIXED = {
     "PNS": 6,
     "RWS": 7,
     "Mixed": 9,
+    "Reward-DNS": 11,
 }
 """Place in the palette of each sampler on matrix factorisation, the same on every data set."""
 PALETTE = (*COLOURS, "#6B6B6B", "#7CB518", "#B5179E", "#14746F")

@@ -43,6 +43,7 @@ VARIANTS = {
     "KGPolicy, uniform walk, frozen": {"sampler__selection": "uniform", "sampler__learns": False},
     "DNS, M = 16": {"sampler__name": "dns"},
     "KG-DNS, M = 32": {"sampler__name": "kg_dns", "sampler__num_candidates": 32},
+    "Reward-DNS, M = 16": {"sampler__name": "reward_dns"},
     "RNS": {"sampler__name": "rns"},
     "RNS on LightGCN": {"sampler__name": "rns", "bpr__model": "lightgcn"},
     "RNS on KGAT": {"sampler__name": "rns", "bpr__model": "kgat"},
@@ -60,7 +61,7 @@ def test_rows_are_named_by_what_differs_from_the_main_run(tmp_path):
     groups = grouped(*folders)
     assert {group.label for group in groups} == VARIANTS.keys()
     assert {group.label for group in groups if group.is_main} == {
-        "KGPolicy", "DNS, M = 16", "KG-DNS, M = 32", "RNS", "RNS on LightGCN", "RNS on KGAT", "PNS, β = 0.75",
+        "KGPolicy", "DNS, M = 16", "Reward-DNS, M = 16", "KG-DNS, M = 32", "RNS", "RNS on LightGCN", "RNS on KGAT", "PNS, β = 0.75",
     }  # fmt: skip
     order = [group.label for group in groups]
     assert order.index("RNS") < order.index("DNS, M = 16") < order.index("KGPolicy") < order.index("RNS on LightGCN")
