@@ -61,7 +61,8 @@ def test_rows_are_named_by_what_differs_from_the_main_run(tmp_path):
     groups = grouped(*folders)
     assert {group.label for group in groups} == VARIANTS.keys()
     assert {group.label for group in groups if group.is_main} == {
-        "KGPolicy", "DNS, M = 16", "Reward-DNS, M = 16", "KG-DNS, M = 32", "RNS", "RNS on LightGCN", "RNS on KGAT", "PNS, β = 0.75",
+        "KGPolicy", "DNS, M = 16", "Reward-DNS, M = 16", "KG-DNS, M = 32", "RNS",
+        "RNS on LightGCN", "RNS on KGAT", "PNS, β = 0.75",
     }  # fmt: skip
     order = [group.label for group in groups]
     assert order.index("RNS") < order.index("DNS, M = 16") < order.index("KGPolicy") < order.index("RNS on LightGCN")
