@@ -9,7 +9,17 @@ import pytest
 
 from eval import speed, speed_kg, speed_mf, speed_propagation
 from eval.speed_kg import KgSpeedConfig, bench_samplers, book_sized, in_process, time_steps
-from eval.speed_mf import PENALTY, Curve, bench_quality, bench_steps, draw_triples, mf_world, race, train_on
+from eval.speed_mf import (
+    PENALTY,
+    Curve,
+    adam_passes,
+    bench_quality,
+    bench_steps,
+    draw_triples,
+    mf_world,
+    race,
+    train_on,
+)
 from eval.speed_propagation import (
     both_ways,
     floors,
@@ -134,6 +144,13 @@ def test_the_pytorch_loop_computes_the_same_losses(here):
     np.testing.assert_allclose(TorchMf(params, 0.01, PENALTY).train(drawn), losses, rtol=1e-4)
 
 
+def test_adam_passes_are_adam_steps():
+    """A first Adam step is the learning rate against the sign of the gradient, and so is each with the same one."""
+    params = {"a": jnp.zeros((3, 2))}
+    moved = adam_passes(params, {"a": jnp.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.1]])}, 4)
+    np.testing.assert_allclose(moved["a"], -0.004 * np.array([[1, -1], [1, 1], [-1, 1]]), rtol=1e-4)
+
+
 def test_a_race_tells_when_a_level_is_reached(here, monkeypatch):
     curve = Curve(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.3, 0.2]))
     assert (curve.reaches(0.05), curve.reaches(0.25), curve.reaches(0.4)) == (1.0, 2.0, None)
@@ -147,7 +164,7 @@ def test_a_race_tells_when_a_level_is_reached(here, monkeypatch):
 @pytest.mark.slow
 def test_factorisation_is_measured(here, monkeypatch):
     found = [*bench_steps(here, quick=True), *bench_quality(here, quick=True)]
-    assert "floor" in found[0].twin and "row_adagrad" in found[2].what and len(found) == 5
+    assert "floor" in found[0].twin and "row_adagrad" in found[3].what and len(found) == 6
     without_torch(monkeypatch)
     told = [*bench_steps(here, quick=True), *bench_quality(here, quick=True)]
     assert sum("kgcrs[bench]" in finding.note for finding in told) == 3
