@@ -117,7 +117,7 @@ def step_of(recommender, side_weight=1.0):
 
 
 def test_an_auxiliary_loss_joins_the_step_with_its_weight():
-    """A side loss that pulls every user vector up: with sgd-like signs, adam moves all of them by the rate."""
+    """A side loss that pulls every user vector up, in the batch or not: the first step of adam moves all by the rate."""
     pulled = MF._replace(side_loss=lambda params, graph, key: -params["user"].sum())
     before, plain, _ = step_of(MF)
     _, without, metrics = step_of(pulled, side_weight=0.0)
