@@ -137,9 +137,9 @@ def pair_loss(
 def looked_up(recommender: Recommender, user: Array, item: Array, negative: Array) -> dict[str, Array]:
     """Rows of each table that a batch of triples reads: {name: int32 [B] or [2 B], positives first}.
 
-    Empty for a recommender whose tables are composed from many rows.
+    Empty for a recommender whose tables are composed from many rows, or whose auxiliary loss reads others.
     """
-    if recommender.rows is None:
+    if recommender.rows is None or recommender.side_loss is not None:
         return {}
     items = jnp.concatenate([item, negative])
     return {name: user for name in recommender.rows.user} | {name: items for name in recommender.rows.item}
