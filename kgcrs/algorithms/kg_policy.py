@@ -113,8 +113,9 @@ def walk_objective(log_prob: Array, entropy: Array, advantage: Array, entropy_bo
 def expected_reward(end_log_prob: Array, rewards: Array) -> Array:
     """Mean reward of the last choice under the policy, differentiable in the policy only; float32 [...].
 
-    Source: KGPolicy Eq. 8
-    Reading: the inner expectation of its last term, taken over the pool instead of sampled.
+    The inner expectation of the last term of the objective, taken over the pool instead of sampled.
+
+    See: KGPolicy Eq. 8
 
     Args:
       end_log_prob: float32 [..., n2], hugely negative where the pool has a gap. rewards: float32 [..., n2].
