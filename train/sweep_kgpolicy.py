@@ -29,8 +29,8 @@ from kgcrs.algorithms.ranking_world import (
     sampler_hyper,
 )
 from kgcrs.algorithms.sweep import Trainer, count_numbers, hyper_names
-from kgcrs.core.config import config_hash
 from kgcrs.core.keys import stream
+from kgcrs.core.run_folder import settings_hash
 from kgcrs.core.runlog import MetricLog
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
@@ -171,6 +171,6 @@ KGPOLICY = System(
     load=lambda config: load_kg(config.dataset, config.data_root or None, seed=config.seed),
     prepare=prepare,
     before=(),
-    tag=lambda config, run_dir: config_hash(config, skip=NOT_TRAINING),
+    tag=lambda config, run_dir: settings_hash(config, run_dir, skip=NOT_TRAINING),
     results=lane_results,
 )
