@@ -1,6 +1,8 @@
 """Shared fixtures. Sets the compile cache before anything imports jax."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Compiled programs are kept between test runs: most of a run's time is compiling. The folder belongs to one
@@ -17,6 +19,20 @@ from hypothesis import settings  # noqa: E402
 # run every time.
 settings.register_profile("kgcrs", deadline=None, derandomize=True, max_examples=40, database=None)
 settings.load_profile("kgcrs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs() -> Iterator[None]:
+    """Forgets compiled programs before a process holds too many of them.
+
+    Every compiled program is a handful of memory maps, and Linux ends a process (with a segmentation fault inside the
+    compiler) that wants more than 65,530.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > 20_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
