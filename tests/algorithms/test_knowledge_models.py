@@ -113,6 +113,7 @@ def test_data_without_facts_are_refused_in_one_sentence(model):
         build_ranking_world(bare, settings(model))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @every_model
 def test_a_lane_of_a_sweep_is_the_run_alone(model):

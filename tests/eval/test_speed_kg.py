@@ -88,6 +88,7 @@ def test_the_generated_set_is_valid_seeded_and_skewed():
     assert taken[:25].sum() > 0.2 * taken.sum()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler, every", [("rns", 1), ("kgpolicy", 1), ("kgpolicy", 2)])
 def test_steps_are_timed(sampler, every):
@@ -161,6 +162,7 @@ def test_a_race_tells_when_a_level_is_reached(here, monkeypatch):
     assert (np.diff(run.seconds) >= 0).all() and run.seconds.shape == (3,)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_factorisation_is_measured(here, monkeypatch):
     found = [*bench_steps(here, quick=True), *bench_quality(here, quick=True)]

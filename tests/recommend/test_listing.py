@@ -77,6 +77,7 @@ def test_a_new_person_with_a_users_items_gets_much_of_her_list(trained):
     assert same > 12 and same > 1.5 * other
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "sampler", "least"), [("fm", "rns", 12), ("lightgcn", "rns", 12), ("mf", "nmrn", 9)])
 def test_every_model_takes_in_a_new_person(tmp_path, world_dir, model, sampler, least):

@@ -145,7 +145,7 @@ def two_lanes(stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("mode", ["map", "vmap"])
+@pytest.mark.parametrize("mode", ["map", pytest.param("vmap", marks=pytest.mark.long)])
 def test_lane_i_is_that_run_alone(stage, mode):
     trainer, data = shared(stage, SHORT if mode == "map" else STEADY)
     hypers, keys = two_lanes(stage)

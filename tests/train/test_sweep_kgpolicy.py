@@ -55,7 +55,7 @@ def bits(leaf):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", AXES)
-@pytest.mark.parametrize("mode", ["map", "vmap"])
+@pytest.mark.parametrize("mode", ["map", pytest.param("vmap", marks=pytest.mark.long)])
 def test_lane_i_is_that_run_alone(sampler, mode):
     # Adam divides a gradient by its own size: where sums are taken in another order, rounding moves a parameter as
     # far as any other gradient. So lanes side by side are compared under plain descent.
@@ -191,6 +191,7 @@ def test_points_of_two_sections_keep_their_full_names():
     assert point_name({"bpr.lr": 0.1, "sampler.lr": 0.2}) == "bpr.lr=0.1 sampler.lr=0.2"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sweep_stopped_and_started_again_ends_the_same_and_writes_the_best_settings(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweep_kgpolicy, "load_kg", lambda *args, **kwargs: WORLD.data)
