@@ -6,6 +6,7 @@ A look is a colour and a marker, given out once per data set, so a method is fou
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +37,9 @@ _MARKS = (*MARKERS, "p", "h", ">", "d", "H", "8")
 """One per colour: what has its own colour has its own marker too."""
 MAX_BANDS = 5
 """Curves in one figure that may still have interval bands; more of them hide each other."""
+
+LABEL_WIDTH = 34
+"""Letters per line of a legend; a longer label would squeeze the plot or be cut off."""
 
 
 class Look(NamedTuple):
@@ -125,7 +129,7 @@ def plot_activity(
             axes.errorbar(
                 x, mean, yerr=[np.maximum(mean - low, 0), np.maximum(high - mean, 0)], fmt=one.marker, color=one.colour,
                 markersize=6, markeredgecolor="white", markeredgewidth=0.6, elinewidth=1.3, capsize=0,
-                label=f"{row['row']}  {_mean(row, 'ndcg@20'):.4f}",
+                label=textwrap.fill(f"{row['row']}  {_mean(row, 'ndcg@20'):.4f}", LABEL_WIDTH),
             )  # fmt: skip
         for edge in np.arange(len(ranges) - 1) + 0.5:
             axes.axvline(edge, color="#D8D8D8", linewidth=0.9)
@@ -181,7 +185,7 @@ def span(low: int, high: int) -> str:
 def _line(axes: Any, x: Any, y: np.ndarray, look: Look, label: str, every: int = 1) -> None:
     axes.plot(
         x, y, color=look.colour, linewidth=1.9, marker=look.marker, markevery=every, markersize=5.4,
-        markeredgecolor="white", markeredgewidth=0.7, label=label,
+        markeredgecolor="white", markeredgewidth=0.7, label=textwrap.fill(label, LABEL_WIDTH),
     )  # fmt: skip
 
 
