@@ -127,6 +127,12 @@ PayWalk = Callable[[Array, Array, Array], Array]
 """(user, item, negative), int32 of one shape each -> float32: Eq. 7 under fixed tables."""
 
 
+def graph_of(data: SamplerData) -> CollaborativeGraph:
+    """The graph to walk on, which samplers without walks do without."""
+    assert isinstance(data.graph, CollaborativeGraph), "KGPolicy needs a graph"
+    return data.graph
+
+
 def walk_batch(
     h: Array,
     temperature: Array,
@@ -142,8 +148,7 @@ def walk_batch(
     Args:
       pay: needed when the plan's final pick is "best".
     """
-    graph = data.graph
-    assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
+    graph = graph_of(data)
     keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(user.shape[0]))
 
     def one(k: Array, u: Array, i: Array) -> Walk:
@@ -163,8 +168,7 @@ def draw_walks(
     pay: PayWalk | None = None,
 ) -> Walk:
     """`walk_batch` after learning the graph."""
-    graph = data.graph
-    assert isinstance(graph, CollaborativeGraph), "KGPolicy needs a graph"
+    graph = graph_of(data)
     policy = PathPolicy(graph.num_nodes, plan.dim, plan.num_layers)
     h, temperature = cast(tuple[Array, Array], policy.apply(params, graph))
     return walk_batch(h, temperature, key, user, item, data, plan, pay)

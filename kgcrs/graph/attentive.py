@@ -26,8 +26,8 @@ class AttentiveGraph:
 
     triples: TripleSet, the edges. pairs: RelationPairs of all ends. head_place, tail_place: int32 [E], where the ends
     stand in it. head, relation: int32 [E]. cell: int32 [E], the matrix entry of each edge, ascending: edges between the
-    same two nodes share one. matrix: SparseGraph [N, N] of these entries; its values are placeholders. order: int32
-    [C], the entry of each value of the transpose. num_nodes: static.
+    same two nodes share one. matrix: SparseGraph [N, N] of these entries, ones until the attention is put in. order:
+    int32 [C], the entry of each value of the transpose. num_nodes: static.
     """
 
     triples: TripleSet
