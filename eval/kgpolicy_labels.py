@@ -78,6 +78,7 @@ _MODELS_READ: dict[str, tuple[str, ...]] = {
     "dropout": ("nfm", "kgat"),
     "hops": ("ripple_net",),
     "memory_size": ("ripple_net",),
+    **dict.fromkeys(("mf_epochs", "mf_lr", "mf_l2"), ("fm", "lightgcn", "nfm", "cke", "ripple_net", "kgat")),
 }
 """Which recommenders read a setting of the section `bpr`; those not named here count for all."""
 _ALWAYS_TOLD = {
@@ -111,6 +112,7 @@ _WORDS: dict[str, dict[Any, str]] = {
     "sampler.gradient": {"expected": "expected gradient", "sampled": "sampled gradient"},
     "bpr.positive_draw": {"user": "positives by user", "interaction": "positives by interaction"},
     "bpr.warm_epochs": {0: "no warm start"},
+    "bpr.mf_epochs": {0: "random start"},
 }
 _SHORT = {
     "sampler.explorations": "T = {}",
@@ -126,6 +128,7 @@ _SHORT = {
     "sampler.lr": "sampler lr {}",
     "bpr.dim": "d = {}",
     "bpr.warm_epochs": "{} warm epochs",
+    "bpr.mf_epochs": "from {} epochs of MF",
 }
 
 
@@ -144,6 +147,7 @@ def flat_settings(config: KgPolicyConfig) -> Flat:
     model = "" if sampler == "nmrn" else flat["bpr.model"]
     unread += [f"bpr.{name}" for name, readers in _MODELS_READ.items() if model not in readers]
     unread += [] if model else ["bpr.model"]
+    unread += [] if flat["bpr.mf_epochs"] else ["bpr.mf_lr", "bpr.mf_l2"]
     return {name: value for name, value in flat.items() if name not in unread}
 
 

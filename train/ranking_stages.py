@@ -1,7 +1,8 @@
-"""Stages of a KGPolicy run: the warm start with uniform negatives, then the sampler of the run."""
+"""Stages of a KGPolicy run: a start from matrix factorisation and a warm start, if any, then the sampler of the run."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,9 +11,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from kgcrs.algorithms.fit_bpr import BprData, BprState, Sampler, fit_epoch, init_bpr
-from kgcrs.algorithms.ranking_world import Ranking, RankingWorld, bpr_hyper, bpr_plan
+from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
+from kgcrs.algorithms.ranking_world import Ranking, RankingWorld, bpr_hyper, bpr_plan, make_recommender
 from kgcrs.core.keys import stream
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
+from kgcrs.data.kg_schema import KgData
 from kgcrs.metrics.full_ranking import RankedUsers, rank_users
 from kgcrs.models.recommenders.interface import Recommender
 from train.loop import Stage, whole_chunks
@@ -95,6 +98,8 @@ def fit_stage(
         # A warm start has a length of its own, which need not be a multiple of the chunk.
         num = min(chunk, total - int(progress.fit.epoch))
         state, metrics = epochs_of(progress.fit, world.bpr, num=num)
+        if not len(world.valid.users):  # training has the validation items too, and nothing is left to judge by
+            return progress._replace(fit=state), metrics
         ranked = rank_all(state.params, world.bpr.graph, world.valid, recommender=recommender, cutoffs=CUTOFFS[:1])
         score = ranked.recall[:, 0].mean()
         moved = judged(progress, state, score)
@@ -119,3 +124,16 @@ def fit_stage(
         weights=lambda progress: (progress.fit.params, progress.fit.sampler),
         cure=f"lower --bpr.lr (now {settings.lr})",
     )
+
+
+def mf_stage(config: KgPolicyConfig, data: KgData, world: RankingWorld) -> Stage:
+    """Matrix factorisation with uniform negatives for `bpr.mf_epochs`, from which another model then starts."""
+    bpr = config.bpr
+    plain = replace(
+        bpr, model="mf", lr=bpr.mf_lr, l2=bpr.mf_l2, optimizer="adam", warm_epochs=0, mf_epochs=0, side_weight=0.0
+    )
+    settings = replace(config, bpr=plain, sampler=replace(config.sampler, name="rns"))
+    start = make_recommender(data, settings)
+    uniform = hard_negative_sampler("RNS", start, HardNegatives())
+    there = world._replace(bpr=world.bpr._replace(graph=None))
+    return fit_stage(settings, "mf", start, uniform, there, epochs=bpr.mf_epochs)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
+from kgcrs.algorithms.mf_start import started_from_mf
 from kgcrs.algorithms.ranking_checks import check_trainable
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.checkpoint import Checkpoints
@@ -17,16 +18,17 @@ from kgcrs.core.runlog import MetricLog, result_table
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
 from kgcrs.data.fingerprint import data_fingerprint
+from kgcrs.data.splits import with_validation_in_training
 from kgcrs.metrics.compare import user_bootstrap
 from kgcrs.metrics.full_ranking import RankedUsers
 from train.loop import run_stage, stored_steps
 from train.ranking_curve import show_recall_curve
-from train.ranking_stages import CUTOFFS, fit_stage, rank_all
+from train.ranking_stages import CUTOFFS, fit_stage, mf_stage, rank_all
 from train.timing import timed
 
 NOT_TRAINING = ("run_dir", "data_root", "fresh")
 """Settings that do not change what is trained."""
-STAGES = ["warm", "fit"]
+STAGES = ["mf", "warm", "fit", "refit"]
 
 
 def save_ranking(file: Path, users: Any, ranked: RankedUsers) -> None:
@@ -65,12 +67,22 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     tag = settings_hash(config, run_dir, skip=NOT_TRAINING)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None
+        if config.bpr.mf_epochs:
+            first = mf_stage(config, data, world)
+            fitted = run_stage(timed(first, run_dir), run_dir, log, tag).fit.params
+            recommender = started_from_mf(recommender, fitted)
         if config.bpr.warm_epochs:
             uniform = hard_negative_sampler("RNS", recommender, HardNegatives())
             warm = fit_stage(config, "warm", recommender, uniform, world, epochs=config.bpr.warm_epochs)
             start = run_stage(timed(warm, run_dir), run_dir, log, tag).fit.params
         fit = fit_stage(config, "fit", recommender, sampler, world, start=start)
-        best = run_stage(timed(fit, run_dir), run_dir, log, tag).best
+        progress = run_stage(timed(fit, run_dir), run_dir, log, tag)
+        best = progress.best
+        if config.bpr.refit:
+            whole = build_ranking_world(with_validation_in_training(data), config)
+            chosen = int(progress.best_epoch)
+            again = fit_stage(config, "refit", recommender, sampler, whole, epochs=chosen, start=start)
+            best = run_stage(timed(again, run_dir), run_dir, log, tag).fit.params
         final = Checkpoints(run_dir / "recommender", config_hash=tag)
         if final.latest() is None:
             final.save(0, best)

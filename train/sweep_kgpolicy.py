@@ -33,6 +33,7 @@ from kgcrs.core.keys import stream
 from kgcrs.core.run_folder import settings_hash
 from kgcrs.core.runlog import MetricLog
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
+from kgcrs.core.settings.require import require
 from kgcrs.data import load_kg
 from kgcrs.data.kg_schema import KgData
 from kgcrs.models.recommenders.interface import Recommender
@@ -150,6 +151,8 @@ def lane_results(stage: str, curves: dict[str, np.ndarray], ran: np.ndarray) -> 
 def prepare(config: KgPolicySweepConfig, data: KgData) -> Prepared:
     """The training on `data`."""
     check_trainable(data, config)
+    # Lanes begin as a run without it does, so the table would not be that of the run it stands for.
+    require(config.bpr.mf_epochs == 0, "bpr.mf_epochs", config.bpr.mf_epochs, "a sweep starts from random vectors")
     world = build_ranking_world(data, config)
 
     def inputs(run_dir: Path, log: MetricLog) -> FitData:

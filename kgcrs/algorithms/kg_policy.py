@@ -18,8 +18,9 @@ from jax import Array
 
 from kgcrs.algorithms.fit_bpr import Sampler
 from kgcrs.algorithms.hard_negatives import SamplerData
+from kgcrs.env.sampler_rewards import negative_reward
 from kgcrs.graph.collaborative import CollaborativeGraph
-from kgcrs.losses.policy_gradient import discounted_returns, reinforce_loss
+from kgcrs.losses.policy_gradient import discounted_returns, walk_objective
 from kgcrs.models.policies.path import PathPlan, PathPolicy, Walk, WalkOdds, walk
 from kgcrs.models.policies.path_slope import walk_slope
 from kgcrs.models.recommenders.interface import Recommender
@@ -72,20 +73,6 @@ class PolicyPlan(NamedTuple):
     gradient: Literal["sampled", "expected"] = "sampled"
 
 
-def negative_reward(
-    recommender: Recommender, tables: Any, user: Array, item: Array, negative: Array, hyper: PolicyHyper
-) -> Array:
-    """R = y_uj + r_i . r_j: hard for the user (prediction), and close to what she took (similarity); float32 [...].
-
-    Source: KGPolicy Eq. 7
-
-    Args:
-      user, item, negative: int32 [...].
-    """
-    prediction = recommender.score(tables, user, negative)
-    return hyper.prediction * prediction + hyper.similarity * recommender.similarity(tables, item, negative)
-
-
 def walk_returns(rewards: Array, discount: float | Array, credit: str) -> Array:
     """What each exploration is credited with; float32 [T] -> float32 [T].
 
@@ -95,19 +82,6 @@ def walk_returns(rewards: Array, discount: float | Array, credit: str) -> Array:
     if credit == "immediate":
         return rewards * discount ** jnp.arange(rewards.shape[0])
     return discounted_returns(rewards, discount)
-
-
-def walk_objective(log_prob: Array, entropy: Array, advantage: Array, entropy_bonus: float | Array) -> Array:
-    """REINFORCE surrogate of a batch of walks, to be minimised; float32 [].
-
-    Source: KGPolicy Eq. 16
-    Reading: the advantage comes from `walk_returns` minus a running mean; see there for the credit.
-
-    Args:
-      log_prob, entropy: float32 [B, T], of the choices taken. advantage: float32 [B, T]; no gradient flows through it.
-    """
-    per_walk = reinforce_loss(log_prob, advantage).sum(-1) - entropy_bonus * entropy.sum(-1)
-    return per_walk.mean()
 
 
 def expected_reward(end_log_prob: Array, rewards: Array) -> Array:
@@ -177,7 +151,9 @@ def draw_walks(
 def paid_by(recommender: Recommender, tables: Any, hyper: PolicyHyper) -> PayWalk:
     """The reward under these tables; no gradient flows into them."""
     frozen = jax.lax.stop_gradient(tables)
-    return lambda user, item, negative: negative_reward(recommender, frozen, user, item, negative, hyper)
+    return lambda user, item, negative: negative_reward(
+        recommender, frozen, user, item, negative, hyper.prediction, hyper.similarity
+    )
 
 
 def pay_walks(

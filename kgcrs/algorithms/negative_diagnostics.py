@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kgcrs.algorithms.fit_bpr import BprData, BprPlan, Sampler, draw_pairs
-from kgcrs.algorithms.kg_policy import PolicyHyper, negative_reward
+from kgcrs.env.sampler_rewards import negative_reward
 from kgcrs.graph.item_sets import ItemSets
 from kgcrs.losses.bpr import bpr_gradient_magnitude
 from kgcrs.metrics.negatives import distinct_share, false_negative_rate
@@ -77,7 +77,7 @@ def diagnose(
     """
     user, item, negative, entropy = drawn
     good, bad = recommender.score(tables, user, item), recommender.score(tables, user, negative)
-    reward = negative_reward(recommender, tables, user, item, negative, PolicyHyper())
+    reward = negative_reward(recommender, tables, user, item, negative)
     return {
         "false_negatives_test": false_negative_rate(test, user, negative),
         "false_negatives_valid": false_negative_rate(valid, user, negative),

@@ -23,11 +23,12 @@ from kgcrs.losses.bpr import bpr_item_loss
 from kgcrs.losses.policy_gradient import (
     discounted_returns,
     ordered_sample_log_prob,
-    reinforce_loss,
     sample_without_replacement,
+    walk_objective,
 )
 from kgcrs.models.policies.negative import KnowledgeGraph, NegativePolicy
 from kgcrs.models.recommenders.fm import FmTables
+from kgcrs.models.recommenders.mf import mf
 
 
 class NegativeHyper(NamedTuple):
@@ -127,6 +128,8 @@ def negative_step(
     walk = lambda k, u, i: draw_pool(k, i[None], nothing, cat.history[u], cat, pool_size)  # noqa: E731
     pools = jax.vmap(walk)(jax.random.split(walk_key, config.batch_size), user, positive)
     tables = state.tables
+    # Composed, the factorisation machine scores a user's items as matrix factorisation does.
+    recommender = mf(tables.user.shape[0], *tables.item.shape)
 
     def policy_loss(policy: Any) -> tuple[Array, Any]:
         nodes = NegativePolicy(config.hidden).apply(policy, tables, data.graph, method=NegativePolicy.encode)
@@ -136,24 +139,20 @@ def negative_step(
             logits = pool_logits(policy, node_user, node_item, pool, u, tables.user[u], tables, config.hidden)
             picks, real = sample_without_replacement(k, jax.lax.stop_gradient(logits), pool.mask, config.num_picks)
             log_prob = ordered_sample_log_prob(logits, picks, pool.mask)
-            pay = jax.vmap(lambda j: negative_reward(tables.item[j], tables.user[u], tables.item[i]))(pool.item)
+            pay = negative_reward(recommender, tables, u, i, pool.item)
             mean_pay = jnp.where(pool.mask, pay, 0.0).sum() / jnp.maximum(pool.mask.sum(), 1)
             centred = jnp.where(real, pay[picks] - mean_pay, 0.0)  # baseline: a uniform pick from the same pool
-            loss = reinforce_loss(log_prob, discounted_returns(centred, hyper.discount), real).sum()
             log_p = jax.nn.log_softmax(jnp.where(pool.mask, logits, -1e9))
             entropy = -(jnp.exp(log_p) * jnp.where(pool.mask, log_p, 0.0)).sum()
-            return (
-                loss - hyper.entropy_bonus * entropy,
-                (picks, real),
-                jnp.where(real, pay[picks], mean_pay).mean(),
-                mean_pay,
-            )
+            earned = jnp.where(real, pay[picks], mean_pay).mean()
+            return log_prob, entropy[None], discounted_returns(centred, hyper.discount), picks, real, earned, mean_pay
 
         keys = jax.random.split(pick_key, config.batch_size)
-        loss, picks, earned, uniform = jax.vmap(one)(keys, user, positive, pools)
-        return loss.mean(), (picks, earned.mean(), uniform.mean())
+        log_prob, entropy, gain, picks, real, earned, uniform = jax.vmap(one)(keys, user, positive, pools)
+        loss = walk_objective(log_prob, entropy, gain, hyper.entropy_bonus, real)
+        return loss, (picks, real, earned.mean(), uniform.mean())
 
-    grads, ((picks, real), earned, uniform) = jax.grad(policy_loss, has_aux=True)(state.policy)
+    grads, (picks, real, earned, uniform) = jax.grad(policy_loss, has_aux=True)(state.policy)
     optimizer = optax.scale_by_adam()
     updates, policy_opt = optimizer.update(grads, state.policy_opt)
     policy = jax.tree.map(lambda p, g: p - hyper.lr * g, state.policy, updates)

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError
+from kgcrs.data.kg_schema import KgData
 from kgcrs.data.schema import BoolArray, CodeArray, CrsData, IntArray
 
 Ratio = tuple[float, float, float]
@@ -91,3 +92,8 @@ def resplit(data: CrsData, ratio: Ratio, *, seed: int) -> CrsData:
     again = dataclasses.replace(data, split=split_per_user(data.user, ratio, seed=seed))
     again.validate()
     return again
+
+
+def with_validation_in_training(data: KgData) -> KgData:
+    """Returns the same data with its validation interactions in training, once nothing is left to select by them."""
+    return dataclasses.replace(data, split=np.where(data.split == 1, 0, data.split).astype(np.int8))

@@ -1,8 +1,12 @@
-"""What the two samplers are paid (KGenSam 4.2.1 and 4.3.1), as functions of one step."""
+"""What samplers are paid (KGenSam 4.2.1 and 4.3.1, KGPolicy 3.1), as functions of one step."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from jax import Array
+
+from kgcrs.models.recommenders.interface import Recommender
 
 
 def gain_score(score_after: Array, score_before: Array) -> Array:
@@ -21,21 +25,31 @@ def gain_score(score_after: Array, score_before: Array) -> Array:
     return score_after - score_before
 
 
-def negative_reward(negative: Array, user: Array, positive: Array) -> Array:
-    """Hardness of a negative item: close to the user and close to the positive item.
+def negative_reward(
+    recommender: Recommender,
+    tables: Any,
+    user: Array,
+    item: Array,
+    negative: Array,
+    prediction: float | Array = 1.0,
+    similarity: float | Array = 1.0,
+) -> Array:
+    """R = y_uj + r_i . r_j: hard for the user (prediction), and close to what she took (similarity); float32 [...].
 
-    Source: KGenSam Eq. 14
-    Reading: the text above the equation and Alg. 2 speak of validation performance instead; the equation is what the
-    released code computes.
+    Source: KGenSam Eq. 14, KGPolicy Eq. 7
+    Reading: KGenSam's text above the equation and its Alg. 2 speak of validation performance instead; the equation is
+    what the released code computes. Both parts weigh 1 as published.
 
     Args:
-      negative, user, positive: float32 [D]. Vectors of the recommender.
-
-    Returns:
-      float32 [].
+      tables: of the recommender. user, item, negative: int32 [...].
 
     >>> import jax.numpy as jnp
-    >>> float(negative_reward(jnp.array([1.0, 2.0]), jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])))
+    >>> from kgcrs.models.recommenders.interface import VectorTables
+    >>> from kgcrs.models.recommenders.mf import mf
+    >>> tables = VectorTables(jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0], [1.0, 2.0]]))
+    >>> float(negative_reward(mf(1, 2, 2), tables, jnp.array(0), jnp.array(0), jnp.array(1)))
     3.0
     """
-    return negative @ user + negative @ positive
+    return prediction * recommender.score(tables, user, negative) + similarity * recommender.similarity(
+        tables, item, negative
+    )

@@ -1,4 +1,4 @@
-"""REINFORCE: discounted returns, baselines and the surrogate loss of both samplers (KGenSam 4.2, 4.3)."""
+"""REINFORCE: discounted returns, baselines and the surrogate loss of all samplers (KGenSam 4.2, 4.3; KGPolicy 3.4)."""
 
 from __future__ import annotations
 
@@ -64,6 +64,22 @@ def reinforce_loss(log_prob: Array, advantage: Array, mask: Array | None = None)
         return -log_prob * advantage
     # Masked before the product as well: 0 times NaN would reach the gradient.
     return jnp.where(mask, -log_prob * jnp.where(mask, advantage, 0.0), 0.0)
+
+
+def walk_objective(
+    log_prob: Array, entropy: Array, advantage: Array, entropy_bonus: float | Array, mask: Array | None = None
+) -> Array:
+    """REINFORCE surrogate of a batch of walks, or of ordered picks, to be minimised; float32 [].
+
+    Source: KGPolicy Eq. 16
+    Reading: the advantage comes from returns to go minus a baseline; KGPolicy's `walk_returns` says more of the credit.
+
+    Args:
+      log_prob: float32 [B, T], of the choices taken. entropy: float32 [B, T], or [B, 1] once per walk. advantage:
+        float32 [B, T]; no gradient flows through it. mask: bool [B, T], True on choices that happened.
+    """
+    per_walk = reinforce_loss(log_prob, advantage, mask).sum(-1) - entropy_bonus * entropy.sum(-1)
+    return per_walk.mean()
 
 
 def ordered_sample_log_prob(logits: Array, picks: Array, pool_mask: Array) -> Array:

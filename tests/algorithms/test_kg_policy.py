@@ -15,15 +15,15 @@ from kgcrs.algorithms.kg_policy import (
     draw_walks,
     expected_reward,
     kg_policy_sampler,
-    negative_reward,
     paid_by,
     pay_walks,
-    walk_objective,
     walk_returns,
 )
 from kgcrs.core.trees import tree_hash
+from kgcrs.env.sampler_rewards import negative_reward
 from kgcrs.graph.collaborative import build_graph
 from kgcrs.graph.item_sets import build_item_sets
+from kgcrs.losses.policy_gradient import walk_objective
 from kgcrs.models.policies.path import PathPlan
 from kgcrs.models.policies.path_slope import walk_slope
 from kgcrs.models.recommenders.interface import VectorTables
@@ -44,7 +44,7 @@ STEP = BprPlan(batch_size=32)
 def test_the_reward_by_hand():
     tables = VectorTables(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 0.0], [3.0, -1.0]]))
     zero, one = jnp.int32(0), jnp.int32(1)
-    pay = lambda **weights: float(negative_reward(MF, tables, zero, zero, one, PolicyHyper(**weights)))  # noqa: E731
+    pay = lambda **weights: float(negative_reward(MF, tables, zero, zero, one, **weights))  # noqa: E731
     # y_uj = 3 - 2 = 1; r_i . r_j = 3.
     assert [pay(), pay(similarity=0.0), pay(prediction=0.0), pay(prediction=0.5)] == [4.0, 1.0, 3.0, 3.5]
 
@@ -188,19 +188,22 @@ def test_the_pulled_back_gradient_is_that_of_walks_drawn_again(change):
     sampler = kg_policy_sampler(MF, GRAPH, hyper, plan)
     state = sampler.init(jax.random.key(5))
     user, item = BPR.user[:16], BPR.item[:16]
-    pay = paid_by(MF, MF.tables(MF.init(jax.random.key(6)), None), hyper)
     tables = MF.tables(MF.init(jax.random.key(6)), None)
-    _, (pull_back, learned, taken) = sampler.draw(jax.random.key(7), state, tables, user, item, SAMPLING)
-    objective = pay_walks(pay, user, item, taken, state, hyper, plan, DATA.num_users)[0]
-    slopes = walk_slope(jax.tree.map(jnp.zeros_like, learned), learned, user, taken, objective, "sample")
+    pay = paid_by(MF, tables, hyper)
 
-    def from_scratch(params):
-        again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, plan, pay if "path" in change else None)
-        return objective(again.odds)
+    @quick_jit
+    def both():
+        _, (pull_back, learned, taken) = sampler.draw(jax.random.key(7), state, tables, user, item, SAMPLING)
+        objective = pay_walks(pay, user, item, taken, state, hyper, plan, DATA.num_users)[0]
+        slopes = walk_slope(jax.tree.map(jnp.zeros_like, learned), learned, user, taken, objective, "sample")
 
-    for a, b in zip(
-        jax.tree.leaves(pull_back(slopes)[0]), jax.tree.leaves(jax.grad(from_scratch)(state.params)), strict=True
-    ):
+        def from_scratch(params):
+            again = draw_walks(params, jax.random.key(7), user, item, SAMPLING, plan, pay if "path" in change else None)
+            return objective(again.odds)
+
+        return pull_back(slopes)[0], jax.grad(from_scratch)(state.params)
+
+    for a, b in zip(*map(jax.tree.leaves, both()), strict=True):
         assert float(jnp.abs(b).max()) > 0
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6)
 

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from kgcrs.algorithms.fit_bpr import BprHyper, fit_epoch, fit_step, init_bpr
-from kgcrs.algorithms.kg_policy import PolicyHyper, draw_walks, kg_policy_sampler, walk_batch, walk_objective
+from kgcrs.algorithms.kg_policy import PolicyHyper, draw_walks, kg_policy_sampler, walk_batch
 from kgcrs.algorithms.ranking_world import make_sampler
 from kgcrs.algorithms.slow_graph import slow_graph_sampler
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgpolicy import SamplerConfig
 from kgcrs.core.trees import tree_hash
+from kgcrs.losses.policy_gradient import walk_objective
 from kgcrs.models.policies.path import PathPlan, PathPolicy
 from kgcrs.models.policies.path_slope import retell, walk_nodes, walk_slope
 from tests.algorithms.test_kg_policy import BPR, DATA, GRAPH, MF, SAMPLING, SMALL, STEP
+from tests.worlds import quick_jit
 
 HYPER = PolicyHyper(lr=0.01, entropy_bonus=0.1)
 USER, ITEM = BPR.user[:16], BPR.item[:16]
@@ -40,7 +42,7 @@ def test_a_walk_is_retold_as_it_was_drawn(path):
 def test_every_batch_is_the_sampler_as_published():
     ends = []
     for sampler in (kg_policy_sampler(MF, GRAPH, HYPER, SMALL), slow_graph_sampler(MF, GRAPH, HYPER, SMALL, 1)):
-        run = jax.jit(partial(fit_epoch, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
+        run = quick_jit(partial(fit_epoch, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
         state, metrics = run(BprHyper(0.01, 1e-4), init_bpr(jax.random.key(2), MF, sampler, STEP), BPR)
         ends.append((state.params, getattr(state.sampler, "policy", state.sampler).params, metrics))
     close(*ends, rtol=1e-3, atol=1e-4)

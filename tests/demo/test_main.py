@@ -67,6 +67,8 @@ def test_ctrl_c_keeps_the_file(run_dir, tmp_path):
         text=True,
         cwd=ROOT,
         env=environment,
+        # A job in the background of a shell ignores the signal, and hands that on to what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as talk:
         talk.stdin.write(f"{OPENING}\nno\n")
         talk.stdin.flush()

@@ -184,7 +184,7 @@ def test_a_conversation_compiles_once():
     "changes",
     [
         {},
-        pytest.param({"prune_on_reject": True}, marks=pytest.mark.slow),
+        pytest.param({"prune_on_reject": True}, marks=pytest.mark.long),
         pytest.param({"mask_history": True, "askable": "all"}, marks=pytest.mark.slow),
     ],
 )

@@ -119,6 +119,7 @@ def test_without_pytorch_a_sentence_takes_its_place(here, monkeypatch):
     assert "Adam only" in skipped.note
 
 
+@pytest.mark.long
 def test_a_step_is_measured_in_parts(here, monkeypatch):
     monkeypatch.setattr(speed_fm, "torch_finding", lambda *_: Finding("torch", "-"))
     costs = step_costs(here.world.fm_data, FM, num_steps=2, repeats=1)
@@ -137,6 +138,7 @@ def test_the_fastest_rate_to_an_auc_is_found():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_optimisers_race_on_a_small_world(here):
     findings = bench_optimizers(here.world.fm_data, FM, quick=True)
     assert {finding.what.rsplit(", ", 1)[1] for finding in findings} == {"adam", "adagrad", "sgd"}

@@ -185,7 +185,7 @@ def test_the_best_paid_item_of_the_last_pool_is_taken(pool):
     pay = jax.random.normal(jax.random.key(11), (DATA.num_items,))
     user, item = jnp.array(TRAIN[:50, 0]), jnp.array(TRAIN[:50, 1])
     one = lambda k, u, i: walk(k, H, jnp.float32(0.5), u, i, GRAPH, USER_ITEMS, plan, lambda j: pay[j])  # noqa: E731
-    got = jax.vmap(one)(jax.random.split(jax.random.key(12), 50), user, item)
+    got = quick_jit(jax.vmap(one))(jax.random.split(jax.random.key(12), 50), user, item)
     mask, paid = np.asarray(got.choices[1].mask[:, -1]), np.asarray(pay)
     ends = np.maximum(np.asarray(got.choices[1].candidates[:, -1]) - DATA.num_users, 0)
     best, some = np.where(mask, paid[ends], -9).max(1), mask.any(1)

@@ -9,10 +9,12 @@ import pytest
 
 import train.loop
 import train.run_kgpolicy as run_kgpolicy
+from kgcrs.algorithms.mf_start import started_from_mf
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.config import load_config
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgpolicy import BprConfig, KgPolicyConfig, SamplerConfig
+from kgcrs.data.splits import with_validation_in_training
 from kgcrs.data.synthetic_kg import planted_kg
 from train.kgpolicy import default_run_dir
 from train.ranking_stages import fit_stage, rank_all
@@ -30,30 +32,69 @@ def small_world(monkeypatch):
     monkeypatch.setattr(train.loop, "SECONDS_BETWEEN_SAVES", 0.0)
 
 
-def left_behind(folder):
-    newest = {name: max((folder / "checkpoints" / name).glob("step_*")) for name in ("warm", "fit")}
+def left_behind(folder, sampler="KGPolicy"):
+    newest = {path.name: max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
     newest["recommender"] = max((folder / "recommender").glob("step_*"))
     hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
-    with np.load(folder / "eval" / "KGPolicy.npz") as stored:
+    with np.load(folder / "eval" / f"{sampler}.npz") as stored:
         ranked = {name: stored[name].tobytes() for name in stored.files}
     return (folder / "metrics.jsonl").read_bytes(), hashes, ranked
 
 
+STARTED = replace(
+    TINY,
+    bpr=replace(TINY.bpr, model="nfm", mf_epochs=3, refit=True, warm_epochs=0),
+    sampler=replace(TINY.sampler, name="rns"),
+)
+
+
 @pytest.mark.slow
-def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(tmp_path, monkeypatch):
-    run_kgpolicy.train_run(TINY, tmp_path / "whole")
-    left = {"warm": 2, "fit": 2}
+@pytest.mark.parametrize(
+    "config, stages", [(TINY, ("warm", "fit")), (STARTED, ("mf", "fit", "refit"))], ids=["walk", "mf start and refit"]
+)
+def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, stages, tmp_path, monkeypatch):
+    run_kgpolicy.train_run(config, tmp_path / "whole")
+    left = dict.fromkeys(stages, 2)
     whole = run_kgpolicy.run_stage
 
     def stopping(stage, *args, **kwargs):
         return whole(stage, *args, stop_after=left.pop(stage.name, None), **kwargs)
 
     monkeypatch.setattr(run_kgpolicy, "run_stage", stopping)
-    for _ in range(2):
+    for _ in stages:
         with pytest.raises(KeyboardInterrupt):
-            run_kgpolicy.train_run(TINY, tmp_path / "stopped")
-    run_kgpolicy.train_run(TINY, tmp_path / "stopped")
-    assert not left and left_behind(tmp_path / "stopped") == left_behind(tmp_path / "whole")
+            run_kgpolicy.train_run(config, tmp_path / "stopped")
+    run_kgpolicy.train_run(config, tmp_path / "stopped")
+    name = "KGPolicy" if config.sampler.name == "kgpolicy" else "RNS"
+    assert not left and left_behind(tmp_path / "stopped", name) == left_behind(tmp_path / "whole", name)
+
+
+@pytest.mark.parametrize("model", ["fm", "lightgcn", "nfm", "cke", "ripple_net", "kgat"])
+def test_a_model_can_start_from_matrix_factorisation(model):
+    config = replace(TINY, bpr=replace(TINY.bpr, model=model))
+    recommender, start = make_recommender(WORLD.data, config), make_recommender(WORLD.data, TINY)
+    key = jax.random.key(4)
+    vectors = start.init(jax.random.key(9))
+    fresh, params = recommender.init(key), started_from_mf(recommender, vectors).init(key)
+    num_items = WORLD.data.num_items
+    items = params["item"] if "item" in params else params["entity"][:num_items]
+    np.testing.assert_array_equal(items, vectors["item"])
+    if "user" in params:
+        np.testing.assert_array_equal(params["user"], vectors["user"])
+    untouched = set(params) - {"user", "item", "entity"}
+    for name in untouched:
+        jax.tree.map(np.testing.assert_array_equal, params[name], fresh[name])
+    if "entity" in params:
+        rest = slice(0 if "item" in params else num_items, None)
+        np.testing.assert_array_equal(params["entity"][rest], fresh["entity"][rest])
+
+
+def test_refitting_adds_validation_items_to_training_and_test_items_to_nothing():
+    whole = with_validation_in_training(WORLD.data)
+    train, valid = WORLD.data.pairs("train").tolist(), WORLD.data.pairs("valid").tolist()
+    assert valid and sorted(whole.pairs("train").tolist()) == sorted(train + valid)
+    assert not len(whole.pairs("valid"))
+    np.testing.assert_array_equal(whole.pairs("test"), WORLD.data.pairs("test"))
 
 
 def fitted(data, sampler, epochs=40, **changes):
@@ -113,6 +154,8 @@ def test_flags_and_run_folders():
         (["--bpr.dropout", "1"], "bpr.dropout is 1.0, but"),
         (["--bpr.side-weight", "-1"], "bpr.side_weight is -1.0, but"),
         (["--bpr.hops", "0"], "bpr.hops is 0, but"),
+        (["--bpr.mf-epochs", "5"], "bpr.mf_epochs is 5, but mf is no start for itself"),
+        (["--bpr.model", "kgat", "--bpr.refit"], "bpr.refit is True, but the graph of kgat"),
         (["--bpr.memory-size", "0"], "bpr.memory_size is 0, but"),
         (
             ["--bpr.model", "kgat", "--sampler.name", "irgan"],

@@ -104,7 +104,7 @@ train_run(TINY, Path(sys.argv[1]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["negative", "dqn"])
+@pytest.mark.parametrize("stage", [pytest.param("negative", marks=pytest.mark.long), "dqn"])
 def test_a_killed_run_ends_like_one_that_was_not(uninterrupted, tmp_path, stage):
     folder = tmp_path / "run"
     root = Path(__file__).parent.parent.parent

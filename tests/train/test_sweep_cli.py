@@ -177,6 +177,7 @@ def _bits(leaf):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_fm_lane_is_the_stage_of_an_ordinary_run():
     trainer, data = shared("fm", STEADY)
     config = configure(STEADY, fm={"lr": 0.02})
@@ -246,6 +247,7 @@ def test_a_sweep_stopped_and_started_again_ends_the_same(tmp_path, monkeypatch, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_later_stages_take_a_run_or_train_what_comes_before(tmp_path):
     tiny = config_from_dict(
         KgensamConfig,

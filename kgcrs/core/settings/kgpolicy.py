@@ -40,8 +40,18 @@ class BprConfig:
     """Epochs between validations."""
     patience: int = 4
     """Validations without a better recall before training stops."""
+    refit: bool = False
+    """After the best number of epochs is chosen on validation items, train anew for as many on training and validation
+    items together: published models learned from both. Not for lightgcn, ripple_net and kgat."""
     warm_epochs: int = 0
     """Epochs of training with uniform negatives before the sampler takes over: the warm start, the same for all."""
+    mf_epochs: int = 0
+    """Epochs of matrix factorisation with uniform negatives whose vectors the other models start from, as published for
+    nfm, cke and kgat; 0 starts from random ones."""
+    mf_lr: float = 0.005
+    """Learning rate of that start, by adam."""
+    mf_l2: float = 0.03
+    """Penalty per example of that start."""
     side_weight: float = 1.0
     """Weight of the knowledge-graph loss of cke, kgat and ripple_net; 1 as published (ripple_net's own .01 comes on
     top). It is drawn on batch_size facts per step."""
@@ -59,6 +69,21 @@ class BprConfig:
         require(self.lr > 0, "bpr.lr", self.lr, "a learning rate is positive")
         require(self.l2 >= 0, "bpr.l2", self.l2, "a penalty is at least 0")
         require(self.warm_epochs >= 0, "bpr.warm_epochs", self.warm_epochs, "0 means no warm start")
+        require(self.mf_epochs >= 0, "bpr.mf_epochs", self.mf_epochs, "0 means a random start")
+        require(
+            self.mf_epochs == 0 or self.model != "mf",
+            "bpr.mf_epochs",
+            self.mf_epochs,
+            "mf is no start for itself: use --bpr.warm-epochs",
+        )
+        require(
+            not self.refit or self.model in ("mf", "fm", "nfm", "cke"),
+            "bpr.refit",
+            self.refit,
+            f"the graph of {self.model} is made of training items only: leave it off",
+        )
+        require(self.mf_lr > 0, "bpr.mf_lr", self.mf_lr, "a learning rate is positive")
+        require(self.mf_l2 >= 0, "bpr.mf_l2", self.mf_l2, "a penalty is at least 0")
         for name in ("hops", "memory_size"):
             require(getattr(self, name) >= 1, f"bpr.{name}", getattr(self, name), "it must be at least 1")
         require(self.side_weight >= 0, "bpr.side_weight", self.side_weight, "a weight is at least 0")
