@@ -37,6 +37,7 @@ MODELS = {
     "cke": "CKE",
     "ripple_net": "RippleNet",
     "kgat": "KGAT",
+    "popularity": "Most popular",
 }
 _GENERATORS = ("irgan", "advir", "nmrn")
 _READ_BY: dict[str, tuple[str, ...]] = {
@@ -165,6 +166,8 @@ def method_name(flat: Mapping[str, Any]) -> str:
     """Sampler and, unless it is matrix factorisation, recommender: "KGPolicy", "RNS on LightGCN"."""
     sampler = SAMPLERS.get(flat["sampler.name"], str(flat["sampler.name"]))
     model = flat.get("bpr.model", "mf")
+    if model == "popularity":
+        return MODELS[model]  # negatives change nothing
     return sampler if model == "mf" else f"{sampler} on {MODELS.get(model, model)}"
 
 

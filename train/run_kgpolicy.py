@@ -88,7 +88,9 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
             final.save(0, best)
     ranked = jax.block_until_ready(rank_all(best, world.bpr.graph, world.test, recommender=recommender))
     save_ranking(run_dir / "eval" / f"{sampler.name}.npz", world.test.users, ranked)
-    show_result(sampler.name, np.asarray(world.test.users), ranked)
+    show_result(
+        recommender.name if config.bpr.model == "popularity" else sampler.name, np.asarray(world.test.users), ranked
+    )
     show_recall_curve(run_dir, sampler.name)
     print(f"diagnostics of its negatives: python -m eval.kgpolicy --run {run_dir}", flush=True)
     return ranked

@@ -36,6 +36,7 @@ from kgcrs.models.recommenders.graph_mf import EntityFields, entity_fm, light_gc
 from kgcrs.models.recommenders.interface import Recommender
 from kgcrs.models.recommenders.memory_translation import memory_translation
 from kgcrs.models.recommenders.mf import mf
+from kgcrs.models.recommenders.popularity import popularity
 
 SOURCES: dict[str, Source] = {
     "rns": "uniform",
@@ -106,6 +107,8 @@ def make_recommender(data: KgData, config: KgPolicyConfig) -> Recommender:
         return entity_fm(*sizes, data.num_entities, bpr.dim, bpr.init_scale)
     if bpr.model == "lightgcn":
         return light_gcn(*sizes, bpr.dim, scale=bpr.init_scale)
+    if bpr.model == "popularity":
+        return popularity()
     if bpr.model != "mf":
         return knowledge_recommender(data, bpr)
     return mf(*sizes, bpr.dim, bpr.init_scale)
@@ -120,6 +123,8 @@ def recommender_graph(data: KgData, config: KgPolicyConfig) -> Any:
     model = config.bpr.model
     if model == "mf":
         return None
+    if model == "popularity":
+        return jnp.asarray(np.bincount(data.pairs("train")[:, 1], minlength=data.num_items))
     if model == "fm":
         links = item_links(data)
         count = np.bincount(links[:, 0], minlength=data.num_items)

@@ -125,7 +125,7 @@ def _load_kgpolicy(run_dir: Path, data_root: str) -> TrainedRecommender:
     data = load_kg(config.dataset, data_root or config.data_root or None, seed=config.seed)
     check_data(run_dir, recorded_data(run_dir), data_fingerprint(data))
 
-    about = "{0} trained with the negatives of " + config.sampler.name
+    about = "{0}" if config.bpr.model == "popularity" else "{0} trained with the negatives of " + config.sampler.name
     make = lambda other: make_recommender(other, config)  # noqa: E731
     params = folder.restore(make(data).init(jax.random.key(0)))
     graph_of = lambda other: recommender_graph(other, config)  # noqa: E731

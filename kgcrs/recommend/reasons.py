@@ -67,6 +67,9 @@ def reasons_for(
         )
         for one in taken_together(evidence, item, taken, data.num_users, asked_for)[:1]
     ]
+    if not np.ptp(np.delete(similarity, item)):  # a model that tells no items apart has no nearest one
+        told = tuple(facts + together)
+        return told or (Reason("score", "the model's score, which says nothing of your other items", ()),)
     near = _nearest(data, item, int(taken[0]), similarity, bool(facts))
     others = together + ([near] if not facts or near.part <= NEAR_SHARE * near.whole else [])
     # Further facts stand in where another kind has nothing to say.

@@ -154,7 +154,7 @@ def test_flags_and_run_folders():
         (["--bpr.dropout", "1"], "bpr.dropout is 1.0, but"),
         (["--bpr.side-weight", "-1"], "bpr.side_weight is -1.0, but"),
         (["--bpr.hops", "0"], "bpr.hops is 0, but"),
-        (["--bpr.mf-epochs", "5"], "bpr.mf_epochs is 5, but mf is no start for itself"),
+        (["--bpr.mf-epochs", "5"], "bpr.mf_epochs is 5, but mf does not start from mf"),
         (["--bpr.model", "kgat", "--bpr.refit"], "bpr.refit is True, but the graph of kgat"),
         (["--bpr.memory-size", "0"], "bpr.memory_size is 0, but"),
         (

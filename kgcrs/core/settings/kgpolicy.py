@@ -14,10 +14,10 @@ SamplerName = Literal["rns", "pns", "dns", "reward_dns", "rws", "kg_dns", "mixed
 class BprConfig:
     """The recommender and its optimiser (KGPolicy 2.2)."""
 
-    model: Literal["mf", "fm", "lightgcn", "nfm", "cke", "ripple_net", "kgat"] = "mf"
+    model: Literal["mf", "fm", "lightgcn", "nfm", "cke", "ripple_net", "kgat", "popularity"] = "mf"
     """The recommender: matrix factorisation, a factorisation machine over the item's entities, or light graph
     convolution over the training interactions. Those compared with in the paper read the knowledge graph: nfm, cke,
-    ripple_net, kgat."""
+    ripple_net, kgat. popularity learns nothing and shows the most popular items to all: a baseline."""
     dim: int = 64
     """Width of all vectors."""
     init_scale: float = 0.1
@@ -71,10 +71,10 @@ class BprConfig:
         require(self.warm_epochs >= 0, "bpr.warm_epochs", self.warm_epochs, "0 means no warm start")
         require(self.mf_epochs >= 0, "bpr.mf_epochs", self.mf_epochs, "0 means a random start")
         require(
-            self.mf_epochs == 0 or self.model != "mf",
+            self.mf_epochs == 0 or self.model not in ("mf", "popularity"),
             "bpr.mf_epochs",
             self.mf_epochs,
-            "mf is no start for itself: use --bpr.warm-epochs",
+            f"{self.model} does not start from mf: leave it at 0, or use --bpr.warm-epochs",
         )
         require(
             not self.refit or self.model in ("mf", "fm", "nfm", "cke"),
