@@ -28,7 +28,7 @@ def popularity_tables(params: dict[str, Array], counts: Array) -> PopularityTabl
 def popularity() -> Recommender:
     """The counts as a `Recommender`. Graph data: int [I], training interactions of each item.
 
-    Nothing is learned: the one parameter, which training needs, moves all scores alike and stays. No two items are alike.
+    Nothing is learned: the one parameter moves all scores alike, and stays. No two items are alike.
 
     >>> tables = popularity_tables(popularity().init(None), jnp.array([0, 3]))
     >>> [round(float(y), 2) for y in tables.score]
