@@ -64,6 +64,8 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     )
     state = "resuming" if folder.is_resumed else "new run"
     print(f"{run_dir}: {data.name}, {sampler.name}, {state}, seed {config.seed}", flush=True)
+    for remark in data.remarks:
+        print(f"note: {remark}", flush=True)
     tag = settings_hash(config, run_dir, skip=NOT_TRAINING)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None

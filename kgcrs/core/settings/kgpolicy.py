@@ -104,7 +104,7 @@ class SamplerConfig:
     """Uniform items the generator chooses from (irgan, advir, nmrn)."""
     temperature: float = 0.2
     """Of the generator's softmax."""
-    perturbation: float = 0.5
+    perturbation: float = 0.1
     """Length of advir's step against the recommender's vectors."""
     memory_slots: int = 20
     """Memory slots of nmrn's translation models."""
