@@ -14,13 +14,9 @@ from kgcrs.models.encoders.sage import SageLayer, neighbour_sum
 from kgcrs.models.policies.path import (
     PathPlan,
     PathPolicy,
-    attention_logits,
-    choose,
-    masked_log_softmax,
-    prune,
-    spread_members,
     walk,
 )
+from kgcrs.models.policies.path_choice import attention_logits, choose, masked_log_softmax, prune, spread_members
 from tests.kg_worlds import random_kg
 from tests.worlds import quick_jit
 
@@ -125,7 +121,7 @@ def test_no_gradient_flows_through_pruning():
 def test_choices_follow_the_stated_probabilities():
     candidates, mask = jnp.array([3, 8, 11, 20]), jnp.array([True, True, False, True])
     keys = jax.random.split(jax.random.key(7), 20000)
-    take = lambda k: choose(k, H, jnp.float32(0.7), jnp.int32(2), jnp.int32(30), candidates, mask, PLAN)  # noqa: E731
+    take = lambda k: choose(k, H, jnp.float32(0.7), jnp.int32(2), jnp.int32(30), candidates, mask, PLAN.selection)  # noqa: E731
     picks, log_p, entropy = jax.vmap(take)(keys)
     h = np.asarray(H)
     product = h[30] * h[np.asarray(candidates)]

@@ -21,10 +21,10 @@ from jax import Array
 from kgcrs.graph.collaborative import CollaborativeGraph
 from kgcrs.graph.item_sets import ItemSets, contains
 from kgcrs.models.encoders.sage import SageLayer
+from kgcrs.models.policies.path_choice import OFF, Choice, choose, prune, spread_members
 
 SPARE = 16
 """Random items of which the first admissible one is taken where a walk has nowhere to go."""
-_OFF = -1e30
 
 
 class PathPlan(NamedTuple):
@@ -45,19 +45,6 @@ class PathPlan(NamedTuple):
     selection: Literal["sample", "uniform"] = "sample"
     pool: Literal["two_hop", "uniform"] = "two_hop"
     final_pick: Literal["sample", "best"] = "sample"
-
-
-class Choice(NamedTuple):
-    """One draw from a pruned set, as it was made.
-
-    at: int32 []. The node stood at. candidates: int32 [n], nodes; where masked out they may be -1. mask: bool [n].
-    pick: int32 []. Position of the candidate taken.
-    """
-
-    at: Array
-    candidates: Array
-    mask: Array
-    pick: Array
 
 
 class WalkOdds(NamedTuple):
@@ -113,87 +100,6 @@ class PathPolicy(nn.Module):
         return h, jnp.exp(log_temperature)
 
 
-def attention_logits(user: Array, at: Array, candidate: Array) -> Array:
-    """How much the user's walk is drawn from a node to each candidate: h_u . LeakyReLU(h_at * h_candidate).
-
-    Source: KGPolicy Eq. 12
-    Reading: Eq. 14 is the same function at the second hop.
-
-    Args:
-      user, at: float32 [D]. candidate: float32 [n, D].
-
-    Returns:
-      float32 [n].
-    """
-    return nn.leaky_relu(at * candidate) @ user
-
-
-def masked_log_softmax(logits: Array, mask: Array) -> Array:
-    """Log-probabilities over the real candidates; float32 [n], hugely negative elsewhere.
-
-    Source: KGPolicy Eq. 13
-    Reading: Eq. 15 is the same at the second hop.
-    """
-    return jax.nn.log_softmax(jnp.where(mask, logits, _OFF))
-
-
-def spread_members(key: Array, sets: ItemSets, row: Array, size: int) -> tuple[Array, Array]:
-    """Up to `size` different members of a row, each equally likely: (int32 [size], real bool [size]).
-
-    All members when they fit; otherwise every d-th from a random start. The published code draws with replacement, so
-    that pruning would keep copies of one neighbour.
-    """
-    start = sets.indptr[row]
-    degree = sets.indptr[row + 1] - start
-    stride = jnp.maximum(degree / size, 1.0)
-    place = jnp.floor((jnp.arange(size) + jax.random.uniform(key)) * stride).astype(jnp.int32)
-    real = place < degree
-    return jnp.where(real, sets.items[jnp.clip(start + place, 0, sets.items.shape[0] - 1)], -1), real
-
-
-def prune(h: Array, at: Array, candidates: Array, mask: Array, num_kept: int) -> tuple[Array, Array]:
-    """Keeps the candidates closest to the node: (int32 [min(n2, n)] nodes, mask).
-
-    Closeness is the product of the two vectors (KGPolicy 3.3.3; the text names the first argument u, the formula e).
-    Equal scores keep their order; masked candidates are kept only when real ones run out.
-
-    Args:
-      h: float32 [N, D]. at: int32 []. candidates: int32 [n] nodes. mask: bool [n].
-    """
-    frozen = jax.lax.stop_gradient(h)
-    closeness = jnp.where(mask, frozen[jnp.maximum(candidates, 0)] @ frozen[at], _OFF)
-    kept = jax.lax.top_k(closeness, min(num_kept, candidates.shape[0]))[1]
-    return candidates[kept], mask[kept]
-
-
-def choice_log_probs(
-    user_vec: Array, at_vec: Array, candidate_vec: Array, temperature: Array, mask: Array, selection: str
-) -> tuple[Array, Array]:
-    """(log-probabilities float32 [n], entropy float32 []) of a choice, from the vectors of the nodes involved.
-
-    Args:
-      user_vec, at_vec: float32 [D]. candidate_vec: float32 [n, D]. mask: bool [n], True on at least one.
-      selection: of `PathPlan`.
-    """
-    logits = attention_logits(user_vec, at_vec, candidate_vec) / temperature
-    log_p = masked_log_softmax(jnp.zeros_like(logits) if selection == "uniform" else logits, mask)
-    return log_p, -jnp.where(mask, jnp.exp(log_p) * log_p, 0.0).sum()
-
-
-def choose(
-    key: Array, h: Array, temperature: Array, user: Array, at: Array, candidates: Array, mask: Array, plan: PathPlan
-) -> tuple[Array, Array, Array]:
-    """Samples one candidate: (position int32 [], log-probabilities float32 [n], entropy float32 []).
-
-    Args:
-      user, at: int32 [], nodes. candidates: int32 [n], nodes. mask: bool [n], True on at least one.
-    """
-    vectors = h[user], h[at], h[jnp.maximum(candidates, 0)]
-    log_p, entropy = choice_log_probs(*vectors, temperature, mask, plan.selection)
-    pick = jax.random.categorical(key, jax.lax.stop_gradient(log_p))
-    return pick, log_p, entropy
-
-
 def exploration_odds(node: tuple[Array, Array], end: tuple[Array, Array], first: Choice, second: Choice) -> WalkOdds:
     """Odds of one exploration, without the axis T.
 
@@ -211,7 +117,7 @@ def exploration_odds(node: tuple[Array, Array], end: tuple[Array, Array], first:
         log_prob=node_log_prob + jnp.where(drawn, end_log_p[second.pick], 0.0),
         entropy=node_entropy + jnp.where(second.pick >= 0, end_entropy, 0.0),
         node_log_prob=node_log_prob,
-        end_log_prob=jnp.where(second.mask, end_log_p, _OFF),
+        end_log_prob=jnp.where(second.mask, end_log_p, OFF),
     )
 
 
@@ -244,7 +150,7 @@ def explore(
     # An item without neighbours stays where it is; the second hop then has the random items only.
     around, real = jnp.append(around, at), jnp.append(real, ~real.any())
     around, real = prune(h, at, around, real, plan.num_kept)
-    pick, *node_told = choose(node_key, h, temperature, user, at, around, real, plan)
+    pick, *node_told = choose(node_key, h, temperature, user, at, around, real, plan.selection)
     node, first = around[pick], Choice(at, around, real, pick)
 
     linked, real = spread_members(item_draw_key, graph.item_neighbours, node, plan.num_neighbours)
@@ -258,11 +164,11 @@ def explore(
     ends, known = ends[:-SPARE], known[:-SPARE]
     real = jnp.append(real, jnp.ones(plan.random_items, bool)) & ~known
     nodes, real = prune(h, node, jnp.where(real, graph.item_node(ends), -1), real, plan.num_kept)
-    pick, *end_told = choose(item_key, h, temperature, user, node, nodes, real, plan)
+    pick, *end_told = choose(item_key, h, temperature, user, node, nodes, real, plan.selection)
     items = nodes - graph.num_users
     second = Choice(node, nodes, real, pick if pay is None else jnp.int32(-1))
     if pay is not None:
-        pick = jnp.argmax(jnp.where(real, pay(jnp.maximum(items, 0)), _OFF))
+        pick = jnp.argmax(jnp.where(real, pay(jnp.maximum(items, 0)), OFF))
     # With nothing admissible around the node, a random item that is.
     end = jnp.where(real.any(), items[pick], spare)
     odds = exploration_odds((node_told[0], node_told[1]), (end_told[0], end_told[1]), first, second)

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from kgcrs.models.policies.path import Choice, Walk, WalkOdds, choice_log_probs, exploration_odds
+from kgcrs.models.policies.path import Walk, WalkOdds, exploration_odds
+from kgcrs.models.policies.path_choice import Choice, choice_log_probs
 
 
 class HopVectors(NamedTuple):
