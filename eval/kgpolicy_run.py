@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from eval.kgpolicy_walk_plot import plot_walks
 from eval.kgpolicy_walks import stories_page, walk_story
 from kgcrs.algorithms.fit_bpr import Sampler, draw_pairs
 from kgcrs.algorithms.negative_diagnostics import diagnose, draw_many, find_walk
@@ -33,6 +34,8 @@ from train.ranking_stages import fit_stage, rank_all
 from train.run_kgpolicy import NOT_TRAINING, save_ranking
 
 USERS, DIAGNOSTICS, WALKS = "users.npz", "diagnostics.json", "walks"
+DRAWN = 6
+"""Walks in the picture at most."""
 
 
 class FinishedRun(NamedTuple):
@@ -215,7 +218,7 @@ def tell_walks(run: FinishedRun, number: int) -> list[dict[str, Any]]:
 
 
 def save_stories(folder: Path, run: FinishedRun, number: int) -> None:
-    """Writes `walks.json` and `walks.md`."""
+    """Writes `walks.json`, `walks.png` and `walks.md`."""
     stories = tell_walks(run, number)
     where = f"after {run.epoch} epochs" if run.is_final else "before training: its last checkpoint is gone"
     note = (
@@ -224,6 +227,8 @@ def save_stories(folder: Path, run: FinishedRun, number: int) -> None:
     )
     # The page last: its presence says that both are there.
     write_text(folder / f"{WALKS}.json", json.dumps(stories, indent=2, ensure_ascii=False) + "\n")
+    title = f"Walks of the policy on {run.data.name}"
+    plot_walks(stories[:DRAWN], folder / f"{WALKS}.png", title=title)
     write_text(folder / f"{WALKS}.md", stories_page(stories, title="Why this negative?", note=note))
 
 

@@ -1,7 +1,9 @@
 """Walks in names: a pure function of the data and one walk."""
 
 import numpy as np
+import pytest
 
+from eval.kgpolicy_walk_plot import plot_walks
 from eval.kgpolicy_walks import NOWHERE, stories_page, walk_story
 from kgcrs.data.kg_schema import KgData
 from kgcrs.models.policies.path import Choice, Walk, WalkOdds
@@ -61,3 +63,11 @@ def test_a_best_paid_end_is_no_choice_of_the_policy():
     told = story(best_pick=True)
     assert [one["p_end"] for one in told["explorations"]] == [1.0, None]
     assert stories_page([told], title="Why?", note="").count("(the best paid of its pool)") == 1
+
+
+@pytest.mark.parametrize("name", ["$x_", "a very long name that must be cut off somewhere before the end", ""])
+def test_walks_are_drawn_whatever_the_names(tmp_path, name):
+    odd = {**story(), "user": name, "positive": name}
+    odd["explorations"] = [{**one, "p_end": None, "to_middle": []} for one in odd["explorations"]]
+    plot_walks([story(), odd], tmp_path / "walks.png", title="Walks")
+    assert (tmp_path / "walks.png").read_bytes().startswith(b"\x89PNG")
