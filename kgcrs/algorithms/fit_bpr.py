@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from kgcrs.algorithms.row_updates import ROW_WISE, direction, scatter_gradient, step_rows, take_rows
+from kgcrs.algorithms.row_updates import direction, step_rows, take_rows
 from kgcrs.core.keys import stream
 from kgcrs.losses.bpr import bpr_gradient_magnitude, bpr_item_loss, perturbed_bpr_loss
 from kgcrs.models.recommenders.interface import Recommender
@@ -184,10 +184,9 @@ def recommender_step(
         return loss.mean() + hyper.side_weight * side, parts | {"side_loss": side}
 
     (loss, parts), grads = jax.value_and_grad(loss_fn, has_aux=True)(take_rows(params, rows))
-    if rows and plan.optimizer in ROW_WISE:
+    if rows:
         params, opt_state = step_rows(plan.optimizer, hyper.lr, params, opt_state, grads, rows)
     else:
-        grads = scatter_gradient(params, grads, rows)
         updates, opt_state = direction(plan.optimizer).update(grads, opt_state, params)
         params = jax.tree.map(lambda p, g: p - hyper.lr * g, params, updates)
     return params, opt_state, {"loss": loss} | parts

@@ -51,7 +51,7 @@ def test_every_batch_is_the_sampler_as_published():
 def test_the_policy_waits_and_then_steps_on_the_mean_of_its_batches():
     sampler = slow_graph_sampler(MF, GRAPH, HYPER, SMALL, 3)
     state = init_bpr(jax.random.key(3), MF, sampler, STEP)
-    step = jax.jit(partial(fit_step, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
+    step = quick_jit(partial(fit_step, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
     first, seen = state.sampler, []
     for batch in range(3):
         assert tree_hash(state.sampler.policy.params) == tree_hash(first.policy.params)
@@ -69,27 +69,26 @@ def test_slopes_of_batches_add_up_to_their_gradient():
     policy = PathPolicy(GRAPH.num_nodes, 6)
     params = policy.init(jax.random.key(4), GRAPH)
     learned, pull_back = jax.vjp(lambda p: policy.apply(p, GRAPH), params)
+
+    @quick_jit
+    def one(pending, key, advantage):
+        taken = walk_batch(*learned, key, USER, ITEM, SAMPLING, SMALL)
+        objective = lambda odds: walk_objective(odds.log_prob, odds.entropy, advantage, 0.1)  # noqa: E731
+        from_scratch = lambda p: objective(draw_walks(p, key, USER, ITEM, SAMPLING, SMALL).odds)  # noqa: E731
+        return walk_slope(pending, learned, USER, taken, objective, "sample"), jax.grad(from_scratch)(params)
+
     pending, want = jax.tree.map(jnp.zeros_like, learned), []
     for batch in range(2):
-        key, advantage = jax.random.key(5 + batch), jax.random.normal(jax.random.key(7 + batch), (16, 2))
-        taken = walk_batch(*learned, key, USER, ITEM, SAMPLING, SMALL)
-
-        def objective(odds, advantage=advantage):
-            return walk_objective(odds.log_prob, odds.entropy, advantage, 0.1)
-
-        pending = walk_slope(pending, learned, USER, taken, objective, "sample")
-
-        def from_scratch(params, key=key, objective=objective):
-            return objective(draw_walks(params, key, USER, ITEM, SAMPLING, SMALL).odds)
-
-        want.append(jax.grad(from_scratch)(params))
+        advantage = jax.random.normal(jax.random.key(7 + batch), (16, 2))
+        pending, slope = one(pending, jax.random.key(5 + batch), advantage)
+        want.append(slope)
     close(pull_back(pending)[0], jax.tree.map(jnp.add, *want))
 
 
 def test_a_frozen_policy_keeps_its_vectors():
     sampler = slow_graph_sampler(MF, GRAPH, HYPER, SMALL._replace(learns=False), 2)
     state = init_bpr(jax.random.key(6), MF, sampler, STEP)
-    run = jax.jit(partial(fit_epoch, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
+    run = quick_jit(partial(fit_epoch, recommender=MF, sampler=sampler, plan=STEP, num_users=DATA.num_users))
     after, metrics = run(BprHyper(0.1, 0.0), state, BPR)
     assert tree_hash(after.sampler) == tree_hash(state.sampler) and "reward" in metrics
 

@@ -185,7 +185,7 @@ def test_a_conversation_compiles_once():
     [
         {},
         pytest.param({"prune_on_reject": True}, marks=pytest.mark.long),
-        pytest.param({"mask_history": True, "askable": "all"}, marks=pytest.mark.slow),
+        pytest.param({"mask_history": True, "askable": "all"}, marks=pytest.mark.long),
     ],
 )
 def test_truthful_answers_lead_where_the_simulator_goes(changes):

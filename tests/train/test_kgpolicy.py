@@ -50,7 +50,9 @@ STARTED = replace(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config, stages", [(TINY, ("warm", "fit")), (STARTED, ("mf", "fit", "refit"))], ids=["walk", "mf start and refit"]
+    "config, stages",
+    [(TINY, ("warm", "fit")), pytest.param(STARTED, ("mf", "fit", "refit"), marks=pytest.mark.long)],
+    ids=["walk", "mf start and refit"],
 )
 def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, stages, tmp_path, monkeypatch):
     run_kgpolicy.train_run(config, tmp_path / "whole")

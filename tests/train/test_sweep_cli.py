@@ -144,7 +144,7 @@ def two_lanes(stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.long) if s == "fm" else s for s in STAGES])
 @pytest.mark.parametrize("mode", ["map", pytest.param("vmap", marks=pytest.mark.long)])
 def test_lane_i_is_that_run_alone(stage, mode):
     trainer, data = shared(stage, SHORT if mode == "map" else STEADY)
@@ -226,6 +226,7 @@ def test_the_table_is_sorted_best_first_with_student_t_intervals():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_stopped_and_started_again_ends_the_same(tmp_path, monkeypatch, capsys):
     flags = ["--grid", "fm.lr=0.005,0.02", "--seeds", "1", *SMALL]
     main([*flags, "--run-dir", str(tmp_path / "whole")])

@@ -81,6 +81,7 @@ def test_lane_i_is_that_run_alone(sampler, mode):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_lane_of_a_seed_is_the_ordinary_run_with_it():
     config = settings("kgpolicy", optimizer="sgd", lr=0.5)
     trainer, data = shared(config)
