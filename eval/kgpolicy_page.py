@@ -75,6 +75,7 @@ def introduction(runs: Sequence[Path], out: Path) -> list[str]:
         "most seeds, then the best validation recall; its other rows are named by what differs. False negatives: share",
         "of negatives, drawn after training by the sampler as it then was, that are test (validation) items of the",
         "user: a diagnostic that no sampler sees. Reward: y_uj + r_i . r_j of those negatives, weights 1 in every row.",
+        "Warm items are those with a training interaction: the last column counts no other test item.",
     ]
 
 

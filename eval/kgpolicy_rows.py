@@ -26,7 +26,9 @@ PAIRED = ("recall@20", "ndcg@20")
 """What is compared row by row."""
 REFERENCES = ("dns", "kg_dns")
 """Samplers whose main row the others are compared with (spec section 11)."""
-_DIAGNOSTICS = ("false_negatives_test", "false_negatives_valid", "gradient_magnitude", "reward", "distinct")
+_DIAGNOSTICS = (
+    "false_negatives_test", "false_negatives_valid", "gradient_magnitude", "reward", "distinct", "warm_recall@20",
+)  # fmt: skip
 
 
 class Column(NamedTuple):

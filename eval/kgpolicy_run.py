@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from eval.kgpolicy_walk_plot import plot_walks
@@ -29,8 +30,9 @@ from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
 from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.kg_schema import KgData
+from kgcrs.graph.item_sets import build_item_sets
 from kgcrs.models.recommenders.interface import Recommender
-from train.ranking_stages import fit_stage, rank_all
+from train.ranking_stages import CUTOFFS, fit_stage, rank_all
 from train.run_kgpolicy import NOT_TRAINING, save_ranking
 
 USERS, DIAGNOSTICS, WALKS = "users.npz", "diagnostics.json", "walks"
@@ -136,7 +138,8 @@ def diagnostics(run: FinishedRun, pairs: int) -> dict[str, Any]:
     """Means over negatives that the run's sampler draws where training stopped, with what they were drawn from.
 
     Returns:
-      The numbers of `kgcrs.algorithms.negative_diagnostics.diagnose` (None where undefined); pairs; epoch; is_final;
+      The numbers of `kgcrs.algorithms.negative_diagnostics.diagnose` (None where undefined); warm_recall@20, see
+      `warm_recall`; pairs; epoch; is_final;
       data and content, fingerprints of the data set with and without its split.
     """
     world, recommender = run.world, run.recommender
@@ -163,12 +166,32 @@ def diagnostics(run: FinishedRun, pairs: int) -> dict[str, Any]:
     split_free = replace(run.data, split=np.zeros_like(run.data.split), remarks=())
     return {
         **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
+        "warm_recall@20": warm_recall(run),
         "pairs": num_batches * plan.batch_size,
         "epoch": run.epoch,
         "is_final": run.is_final,
         "data": data_fingerprint(run.data),
         "content": data_fingerprint(split_free),
     }
+
+
+def warm_recall(run: FinishedRun) -> float | None:
+    """Mean recall@20 that counts only test items with a training interaction; all items are ranked as ever.
+
+    An item that nobody took in training cannot be learned, but it can be left alone: a sampler that never shows it as a
+    negative leaves it above items that it does show. None where no user has a warm test item.
+    """
+    data, task = run.data, run.world.test
+    is_warm = np.zeros(data.num_items, bool)
+    is_warm[data.pairs("train")[:, 1]] = True
+    pairs = data.pairs("test")
+    pairs = pairs[is_warm[pairs[:, 1]]]
+    if not len(pairs):
+        return None
+    users = jnp.asarray(np.unique(pairs[:, 0]), jnp.int32)
+    warm = replace(task, users=users, relevant=build_item_sets(pairs, data.num_users))
+    ranked = rank_all(run.best, run.world.bpr.graph, warm, recommender=run.recommender, cutoffs=CUTOFFS[:1])
+    return float(ranked.recall[:, 0].mean())
 
 
 def tell_walks(run: FinishedRun, number: int) -> list[dict[str, Any]]:

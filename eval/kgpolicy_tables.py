@@ -29,7 +29,7 @@ def training_table(rows: Sequence[Row]) -> list[str]:
     """How long every row trained, and what its negatives are like."""
     header = [
         "row", "valid recall@20", "epochs", "seconds", "false negatives, test (valid)", "gradient magnitude", "reward",
-        "items met", "policy entropy",
+        "items met", "policy entropy", "recall@20, warm items",
     ]  # fmt: skip
     body = []
     for row in rows:
@@ -45,6 +45,7 @@ def training_table(rows: Sequence[Row]) -> list[str]:
                 *(_plain(found, name) for name in ("gradient_magnitude", "reward")),
                 _plain(found, "distinct", percent=True),
                 _plain(found, "policy_entropy"),
+                _plain(found, "warm_recall@20"),
             ]
         )
     return ["", "**Training and its negatives**", "", *table(header, body, left=1)]
@@ -210,7 +211,9 @@ def _plain(diagnostics: Mapping[str, Any], name: str, *, percent: bool = False) 
     if name not in diagnostics:
         return "–"
     mean = diagnostics[name]["mean"]
-    return f"{100 * mean:.{2 if mean < 0.1 else 0}f} %" if percent else f"{mean:.3f}".replace("-", "−")
+    if percent:
+        return f"{100 * mean:.{2 if mean < 0.1 else 0}f} %"
+    return f"{mean:.{4 if 'recall' in name else 3}f}".replace("-", "−")
 
 
 def _published(numbers: Published | None) -> str:
