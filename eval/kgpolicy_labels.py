@@ -217,5 +217,7 @@ def always_told(flat: Mapping[str, Any]) -> list[str]:
 
 def label(flat: Mapping[str, Any], main: Mapping[str, Any]) -> str:
     """Name of a row: "KGPolicy", "KGPolicy, T = 1", "DNS, M = 16"."""
-    parts = dict.fromkeys([*always_told(flat), *differences(flat, main)])
+    # Even a main row says where it leaves the published method.
+    changed = [phrase(name, flat[name]) for name, usual in PUBLISHED_METHOD.items() if flat.get(name, usual) != usual]
+    parts = dict.fromkeys([*always_told(flat), *changed, *differences(flat, main)])
     return ", ".join([method_name(flat), *parts])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.kgpolicy_commands import command_of
 from eval.kgpolicy_groups import Group, group_runs
 from eval.kgpolicy_labels import phrase
 from eval.kgpolicy_numbers import DATA
@@ -88,7 +89,7 @@ def section(dataset: str, groups: Sequence[Group], rows: Sequence[Row]) -> list[
     lines += ["", *missing_lines(rows), *settings_lines(rows)]
     lines += exploration_table(rows, dataset) + reward_table(rows, dataset)
     lines += time_table(rows) + activity_table(rows)
-    lines += provenance(groups)
+    lines += command_lines(groups) + provenance(groups)
     return [*lines, ""]
 
 
@@ -129,6 +130,14 @@ def published_lines(dataset: str) -> list[str]:
         "as KGAT prints it; [C] README of the released code, recall@20 / textbook NDCG@20. Both keep the epoch that is",
         "best on the test set; ours keeps the best on validation items, which also leave the training set.",
     ]
+
+
+def command_lines(groups: Sequence[Group]) -> list[str]:
+    """The command of every row."""
+    lines = ["", "<details><summary>Commands (data root and run folder left out)</summary>", ""]
+    lines += [f"* {group.label}, seeds {', '.join(str(run.seed) for run in group.runs)}: "
+              f"`{command_of(group.runs[0].config)}`" for group in groups]  # fmt: skip
+    return [*lines, "", "</details>"]
 
 
 def provenance(groups: Sequence[Group]) -> list[str]:

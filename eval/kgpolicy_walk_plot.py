@@ -64,17 +64,22 @@ def _draw_walk(axes: Axes, story: dict[str, Any], y: float) -> None:
 
 
 def _node(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
-    # Names come from data files: a dollar sign would start a formula.
-    text = textwrap.shorten(name.replace("$", r"\$"), 2 * WIDTH, placeholder="…")
+    # Names come from data files, and a dollar sign in one must not start a formula.
     axes.text(
         x,
         y,
-        "\n".join(textwrap.wrap(text, WIDTH)) or "?",
+        "\n".join(textwrap.wrap(_cut(name), WIDTH)) or "?",
+        parse_math=False,
         ha="center",
         va="center",
         size=9,
         bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour, "linewidth": 1.6},
     )
+
+
+def _cut(name: str) -> str:
+    """Two lines of a name at most."""
+    return name if len(name) <= 2 * WIDTH else f"{name[: 2 * WIDTH - 1]}…"
 
 
 def _arrow(axes: Axes, x: float, y: float, above: str, below: str, *, forward: bool = True) -> None:
@@ -85,7 +90,7 @@ def _arrow(axes: Axes, x: float, y: float, above: str, below: str, *, forward: b
     arrow = {"arrowstyle": "->", "color": GREY, "linestyle": style, "linewidth": 1.2}
     axes.annotate("", xy=head, xytext=tail, arrowprops=arrow)
     label = "\n".join(textwrap.wrap(above, 16)[:2])
-    axes.text(x + STEP / 2, y + 0.07, label, ha="center", va="bottom", size=7.5, color="#333333")
+    axes.text(x + STEP / 2, y + 0.07, label, ha="center", va="bottom", size=7.5, color="#333333", parse_math=False)
     axes.text(x + STEP / 2, y - 0.07, below, ha="center", va="top", size=7.5, color=GREY)
 
 

@@ -65,7 +65,9 @@ def test_a_best_paid_end_is_no_choice_of_the_policy():
     assert stories_page([told], title="Why?", note="").count("(the best paid of its pool)") == 1
 
 
-@pytest.mark.parametrize("name", ["$x_", "a very long name that must be cut off somewhere before the end", ""])
+@pytest.mark.parametrize(
+    "name", ["$x_", "$\\frac{$ $", "W" * 60, "a very long name that must be cut off somewhere before the end", ""]
+)
 def test_walks_are_drawn_whatever_the_names(tmp_path, name):
     odd = {**story(), "user": name, "positive": name}
     odd["explorations"] = [{**one, "p_end": None, "to_middle": []} for one in odd["explorations"]]

@@ -104,6 +104,17 @@ def test_without_a_fact_the_score_is_the_reason():
     assert told(ANNA, taken=np.array([ANNA], np.int32))[0][0] == "score"
 
 
+def test_a_model_that_tells_no_items_apart_has_no_nearest_one():
+    alike = np.zeros(5)
+    alike[CROWS] = 1.0
+    data = five_items()
+    told = reasons_for(data, gather_evidence(data), CROWS, TAKEN, alike, 0)
+    assert told and all("nearest" not in reason.text for reason in told)
+    bare = replace(data, triples=np.zeros((0, 3), np.int32))
+    (reason,) = reasons_for(bare, gather_evidence(bare), DOVES, TAKEN, np.eye(5)[DOVES], 0)
+    assert reason.kind == "score" and "nearest" not in reason.text
+
+
 def test_a_new_person_counts_everybody():
     """User 0 is one of the four who took Anna now; none of them counts less."""
     assert ("together", "taken by 2 of the 4 people who took Anna") in told(CROWS, asked_for=-1)
