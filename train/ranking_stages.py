@@ -75,12 +75,13 @@ def fit_stage(
     *,
     epochs: int = 0,
     start: Any = None,
+    rate: str = "--bpr.lr",
 ) -> Stage:
     """Training with one sampler; the best validated parameters are kept.
 
     Args:
       epochs: > 0 trains for exactly that long, without early stopping (the warm start).
-      start: parameters to start from; None for fresh ones.
+      start: parameters to start from; None for fresh ones. rate: flag to lower when training diverges.
     """
     settings, plan, hyper = config.bpr, bpr_plan(config), bpr_hyper(config)
     num_users = int(world.bpr.sampler.user_items.indptr.shape[0]) - 1
@@ -122,7 +123,7 @@ def fit_stage(
         position=lambda progress: int(progress.fit.epoch),
         finished=lambda progress: not epochs and int(progress.bad) >= settings.patience,
         weights=lambda progress: (progress.fit.params, progress.fit.sampler),
-        cure=f"lower --bpr.lr (now {settings.lr})",
+        cure=f"lower {rate} (now {settings.lr})",
     )
 
 
@@ -136,4 +137,4 @@ def mf_stage(config: KgPolicyConfig, data: KgData, world: RankingWorld) -> Stage
     start = make_recommender(data, settings)
     uniform = hard_negative_sampler("RNS", start, HardNegatives())
     there = world._replace(bpr=world.bpr._replace(graph=None))
-    return fit_stage(settings, "mf", start, uniform, there, epochs=bpr.mf_epochs)
+    return fit_stage(settings, "mf", start, uniform, there, epochs=bpr.mf_epochs, rate="--bpr.mf-lr")

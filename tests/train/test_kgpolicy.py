@@ -91,6 +91,12 @@ def test_a_model_can_start_from_matrix_factorisation(model):
         np.testing.assert_array_equal(params["entity"][rest], fresh["entity"][rest])
 
 
+def test_a_start_that_diverges_names_its_own_rate(tmp_path):
+    config = replace(STARTED, bpr=replace(STARTED.bpr, mf_lr=1e30))
+    with pytest.raises(KgcrsError, match="lower --bpr.mf-lr"):
+        run_kgpolicy.train_run(config, tmp_path / "run")
+
+
 def test_refitting_adds_validation_items_to_training_and_test_items_to_nothing():
     whole = with_validation_in_training(WORLD.data)
     train, valid = WORLD.data.pairs("train").tolist(), WORLD.data.pairs("valid").tolist()
