@@ -8,7 +8,7 @@ parameters have nothing to learn and cost nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -127,22 +127,46 @@ def pair_loss(
     Reading: the penalty covers the vectors of the pair; mean over the batch for both terms (see `penalty_per_example`).
     """
     good, bad = recommender.score(tables, user, item), recommender.score(tables, user, negative)
-    norms = recommender.squared_norm(tables, user, jnp.stack([item, negative], -1))
+    norms = recommender.squared_norm(tables, user, item, negative)
     magnitude = bpr_gradient_magnitude(good, bad)
     if recommender.pair_loss is not None:
         return recommender.pair_loss(good, bad) + l2 * norms, magnitude
     return bpr_item_loss(good, bad, l2, norms), magnitude
 
 
+TripleLoss = Callable[[Any, Array, Array, Array], tuple[Array, Array]]
+"""(tables, user, item, negative; int32 of one shape) -> (loss, gradient magnitude), float32 of that shape."""
+
+
 def looked_up(recommender: Recommender, user: Array, item: Array, negative: Array) -> dict[str, Array]:
     """Rows of each table that a batch of triples reads: {name: int32 [B] or [2 B], positives first}.
 
-    Empty for a recommender whose tables are composed from many rows, or whose auxiliary loss reads others.
+    Empty for a recommender whose tables are composed from many rows or are noisy, or whose auxiliary loss reads others.
     """
-    if recommender.rows is None or recommender.side_loss is not None:
+    if recommender.rows is None or recommender.side_loss is not None or recommender.noisy_tables is not None:
         return {}
     items = jnp.concatenate([item, negative])
     return {name: user for name in recommender.rows.user} | {name: items for name in recommender.rows.item}
+
+
+def on_own_rows(loss: TripleLoss, recommender: Recommender, params: Any, graph: Any, size: int) -> tuple[Array, Array]:
+    """`loss` of each triple on tables that hold the rows it looked up and no others.
+
+    User, item and negative are then 0, 0 and 1 for every triple. Constant places are slices, whose slope is cheap; the
+    slope of a look-up adds row by row.
+
+    Args:
+      params: from `take_rows`. size: triples, B.
+    """
+    assert recommender.rows is not None
+    axes: dict[str, int | None] = dict.fromkeys(params)
+    split = dict(params)
+    for names, axis, shape in ((recommender.rows.user, 0, (size, 1)), (recommender.rows.item, 1, (2, size))):
+        axes |= dict.fromkeys(names, axis)
+        split |= {name: params[name].reshape(*shape, *params[name].shape[1:]) for name in names}
+    first, second = cast(Array, 0), cast(Array, 1)
+    one = lambda own: loss(recommender.tables(own, graph), first, first, second)  # noqa: E731
+    return jax.vmap(one, in_axes=(axes,))(split)
 
 
 def recommender_step(
@@ -163,20 +187,21 @@ def recommender_step(
         its auxiliary loss; not read by a recommender without them.
     """
     rows = looked_up(recommender, *triples)
-    # Where rows are looked up, the loss sees these rows alone and triple b is (b, b, B + b) among them: no gradient of
-    # a whole table is ever formed.
-    size = triples[0].shape[0]
-    user, item, negative = (jnp.arange(size), jnp.arange(size), size + jnp.arange(size)) if rows else triples
 
-    def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
-        if recommender.noisy_tables is None:
-            tables = recommender.tables(params, graph)
-        else:
-            tables = recommender.noisy_tables(params, graph, stream(key, "noise"))
+    def triple_loss(tables: Any, user: Array, item: Array, negative: Array) -> tuple[Array, Array]:
         loss, magnitude = pair_loss(recommender, tables, user, item, negative, hyper.l2)
         if plan.perturbation:
-            moved = jax.vmap(perturbed_bpr_loss, in_axes=(0, 0, 0, None))
-            loss += moved(tables.user[user], tables.item[item], tables.item[negative], plan.perturbation)
+            vectors = tables.user[user], tables.item[item], tables.item[negative]
+            loss += jnp.vectorize(perturbed_bpr_loss, signature="(d),(d),(d),()->()")(*vectors, plan.perturbation)
+        return loss, magnitude
+
+    def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
+        if rows:
+            loss, magnitude = on_own_rows(triple_loss, recommender, params, graph, triples[0].shape[0])
+        elif recommender.noisy_tables is None:
+            loss, magnitude = triple_loss(recommender.tables(params, graph), *triples)
+        else:
+            loss, magnitude = triple_loss(recommender.noisy_tables(params, graph, stream(key, "noise")), *triples)
         parts = {"gradient_magnitude": magnitude.mean()}
         if recommender.side_loss is None:
             return loss.mean(), parts

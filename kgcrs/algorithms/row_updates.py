@@ -5,17 +5,20 @@ row is zero, and so is its step under SGD and Adagrad; moving whole tables throu
 of a step. Here gradients belong to looked-up rows from the start, and only these rows are written. Rows looked up more
 than once have their gradients summed first, so the result is that of the dense optimiser.
 
-Adam's moments decay in every row at every step, so it moves whole tables, but no gradient of a whole table: 32 bytes
-per parameter instead of 44.
+Adam moves every row at every step, but its moments change by more than a factor only where a row was looked up. They
+are stored as of the step when that last happened, and the factor of the steps since then (one number per row) goes into
+the step: 16 bytes per parameter are moved (table read and written, moments read), where a fused kernel moves 28 and
+XLA's reading of optax's update 44.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
@@ -50,6 +53,57 @@ def _inverse_root(total: Array) -> Array:
     return jnp.where(total > 0, jax.lax.rsqrt(jnp.where(total > 0, total, 1.0)), 0.0)
 
 
+class RowAdamState(NamedTuple):
+    """Adam's state with moments as of each row's last gradient.
+
+    steps: int32 [], taken so far. mu, nu: like the parameters, first and second moments of a row after step `seen`.
+    seen: int32 [R] per table; the moments are zero before a row's first.
+    """
+
+    steps: Array
+    mu: Any
+    nu: Any
+    seen: Any
+
+
+def scale_by_row_adam() -> optax.GradientTransformation:
+    """`optax.scale_by_adam` on a state that `step_rows` can also update by rows."""
+
+    def init(params: Any) -> RowAdamState:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        seen = jax.tree.map(lambda p: jnp.zeros(p.shape[:1], jnp.int32), params)
+        return RowAdamState(jnp.int32(0), zeros, zeros, seen)
+
+    def update(grads: Any, state: RowAdamState, params: Any = None) -> tuple[Any, RowAdamState]:
+        now = moments_now(state)
+        plain = optax.ScaleByAdamState(state.steps, now.mu, now.nu)
+        directions, plain = optax.scale_by_adam(FIRST_DECAY, SECOND_DECAY, ADAM_EPS).update(grads, plain)
+        seen = jax.tree.map(lambda s: jnp.full_like(s, plain.count), state.seen)
+        return directions, RowAdamState(plain.count, plain.mu, plain.nu, seen)
+
+    return optax.GradientTransformation(init, update)
+
+
+def moments_now(state: RowAdamState) -> RowAdamState:
+    """The same state with every row's moments as of its last step: what optax would hold."""
+
+    def aged(moment: Array, seen: Array, decay: float) -> Array:
+        return moment * _over_rows(decayed(decay, state.steps - seen), moment)
+
+    mu = jax.tree.map(lambda m, s: aged(m, s, FIRST_DECAY), state.mu, state.seen)
+    nu = jax.tree.map(lambda m, s: aged(m, s, SECOND_DECAY), state.nu, state.seen)
+    return RowAdamState(state.steps, mu, nu, jax.tree.map(lambda s: jnp.full_like(s, state.steps), state.seen))
+
+
+def decayed(decay: float, steps: Array) -> Array:
+    """decay^steps, float32 of the shape of `steps`; as an exponential, because `pow` is not vectorised on CPU."""
+    return jnp.exp(np.log(decay) * steps.astype(jnp.float32))
+
+
+def _over_rows(factor: Array, table: Array) -> Array:
+    return factor.reshape(factor.shape + (1,) * (table.ndim - factor.ndim))
+
+
 def direction(optimizer: str) -> optax.GradientTransformation:
     """The optimiser without its learning rate, which is multiplied in later so that it may be traced.
 
@@ -57,7 +111,7 @@ def direction(optimizer: str) -> optax.GradientTransformation:
       optimizer: "adam", "adagrad", "row_adagrad" or "sgd".
     """
     return {
-        "adam": optax.scale_by_adam,
+        "adam": scale_by_row_adam,
         "adagrad": optax.scale_by_rss,
         "row_adagrad": scale_by_row_rss,
         "sgd": optax.identity,
@@ -114,11 +168,13 @@ def step_rows(
         return moved, opt_state
     sums = {name: sum_by_row(gradients[name], row, params[name].shape[0]) for name, row in rows.items()}
     if optimizer == "adam":
-        first, second = dict(state.mu), dict(state.nu)
+        mu, nu, seen = dict(state.mu), dict(state.nu), dict(state.seen)
         for name, told in sums.items():
-            moments = opt_state.mu[name], opt_state.nu[name]
-            moved[name], first[name], second[name] = adam_table(lr, params[name], *moments, state.count, *told)
-        return moved, optax.ScaleByAdamState(state.count, first, second)
+            moments = opt_state.mu[name], opt_state.nu[name], opt_state.seen[name]
+            moved[name], mu[name], nu[name], seen[name] = adam_table(
+                lr, params[name], *moments, state.steps, rows[name], *told
+            )
+        return moved, RowAdamState(state.steps, mu, nu, seen)
     squares = dict(state.sum_of_squares)
     for name, (place, summed) in sums.items():
         square = _row_square(summed) if optimizer == "row_adagrad" else summed**2
@@ -130,17 +186,35 @@ def step_rows(
 
 
 def adam_table(
-    lr: float | Array, table: Array, first: Array, second: Array, count: Array, place: Array, summed: Array
-) -> tuple[Array, Array, Array]:
-    """Adam on a table whose gradient is zero but for some rows: (table, first and second moments); float32 [R, D] each.
+    lr: float | Array,
+    table: Array,
+    first: Array,
+    second: Array,
+    seen: Array,
+    count: Array,
+    row: Array,
+    place: Array,
+    summed: Array,
+) -> tuple[Array, Array, Array, Array]:
+    """Adam on a table whose gradient is zero but for some rows: (table, first and second moments, seen).
 
     Args:
-      count: int32 []. Steps including this one. place, summed: from `sum_by_row`.
+      table, first, second: float32 [R, D]. seen: int32 [R]. See `RowAdamState`.
+      count: int32 []. Steps including this one. row: int32 [n]. place, summed: from `sum_by_row`.
     """
-    first = (FIRST_DECAY * first).at[place].add((1 - FIRST_DECAY) * summed, mode="drop")
-    second = (SECOND_DECAY * second).at[place].add((1 - SECOND_DECAY) * summed**2, mode="drop")
-    # The moments must be done before the table moves: fused with it, they would be computed twice and copied.
-    first, second = jax.lax.optimization_barrier((first, second))
-    mean = first / (1 - FIRST_DECAY**count)
-    root = jnp.sqrt(second / (1 - SECOND_DECAY**count))
-    return table - lr * mean / (root + ADAM_EPS), first, second
+    ago = count - seen.at[row].get(mode="promise_in_bounds")
+
+    def renewed(moment: Array, decay: float, gradient: Array) -> Array:
+        old = moment.at[row].get(mode="promise_in_bounds")
+        new = _over_rows(decayed(decay, ago), old) * old + (1 - decay) * gradient
+        return moment.at[place].set(new, mode="drop")
+
+    first, second = renewed(first, FIRST_DECAY, summed), renewed(second, SECOND_DECAY, summed**2)
+    seen = seen.at[place].set(count, mode="drop")
+    since = count - seen
+    mean_factor = lr * decayed(FIRST_DECAY, since) / (1 - FIRST_DECAY**count)
+    root_factor = jnp.sqrt(decayed(SECOND_DECAY, since) / (1 - SECOND_DECAY**count))
+    # Moments and factors must be done before the table moves: fused with it, they would be computed once per number.
+    first, second, mean_factor, root_factor = jax.lax.optimization_barrier((first, second, mean_factor, root_factor))
+    root = jnp.sqrt(second) * _over_rows(root_factor, table)
+    return table - _over_rows(mean_factor, table) * first / (root + ADAM_EPS), first, second, seen

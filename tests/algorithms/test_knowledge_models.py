@@ -56,9 +56,9 @@ def test_similarity_is_symmetric_and_norms_add_up_over_items(model):
     recommender, _, _, tables = setup(model)
     i, j = jnp.arange(9), jnp.arange(9)[::-1]
     np.testing.assert_allclose(recommender.similarity(tables, i, j), recommender.similarity(tables, j, i), atol=1e-6)
-    norm = lambda *items: float(recommender.squared_norm(tables, jnp.int32(2), jnp.array(items)))  # noqa: E731
-    assert norm(1, 2) + norm(3) == pytest.approx(norm(1) + norm(2, 3), rel=1e-5)
-    assert norm(1) > 0
+    norm = lambda *items: float(recommender.squared_norm(tables, jnp.int32(2), *jnp.array(items)))  # noqa: E731
+    assert norm(1, 2) + norm(3, 3) == pytest.approx(norm(1, 3) + norm(3, 2), rel=1e-5)
+    assert norm(1, 2) == pytest.approx(norm(2, 1), rel=1e-6) and norm(1, 2) > 0
 
 
 @every_model

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from kgcrs.algorithms.fit_bpr import BprHyper, BprPlan, fit_epoch, init_bpr, looked_up
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.row_updates import (
+    RowAdamState,
     direction,
+    moments_now,
+    scale_by_row_adam,
     scale_by_row_rss,
     step_rows,
     sum_by_row,
@@ -24,6 +28,38 @@ from tests.algorithms.test_kg_policy import BPR, DATA
 
 OPTIMIZERS = ("adam", "adagrad", "row_adagrad", "sgd")
 SIZES = (DATA.num_users, DATA.num_items)
+
+
+def comparable(opt_state):
+    """Adam's moments as of one step; other states as they are."""
+    return moments_now(opt_state) if isinstance(opt_state, RowAdamState) else opt_state
+
+
+def test_adam_of_whole_tables_is_the_one_of_optax():
+    """Tables, a vector and a number, over five steps; our state holds optax's moments."""
+    params = {"a": jnp.ones((3, 2)), "b": jnp.ones(4), "c": jnp.float32(1)}
+    ours, theirs = scale_by_row_adam(), optax.scale_by_adam()
+    state, plain = ours.init(params), theirs.init(params)
+    for step in range(5):
+        key = jax.random.key(step)
+        grads = {name: jax.random.normal(key, p.shape) for name, p in params.items()}
+        got, state = ours.update(grads, state)
+        want, plain = theirs.update(grads, plain)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got, want)
+    np.testing.assert_allclose(state.nu["a"], plain.nu["a"], rtol=1e-6)
+    assert state.seen["a"].tolist() == [5, 5, 5] and int(state.steps) == int(plain.count)
+
+
+def test_moments_of_a_row_left_alone_for_long_fade_to_zero():
+    """1,000,000 steps: .9^n is far below the smallest float, and the row stands still instead of becoming NaN."""
+    params = {"a": jnp.ones((2, 2))}
+    state = direction("adam").init(params)
+    one = {"a": jnp.ones((1, 2))}
+    params, state = step_rows("adam", 0.1, params, state, one, {"a": jnp.array([0])})
+    late = state._replace(steps=jnp.int32(1_000_000))
+    moved, late = step_rows("adam", 0.1, params, late, one, {"a": jnp.array([1])})
+    assert moved["a"][0].tolist() == params["a"][0].tolist() and late.seen["a"].tolist() == [1, 1_000_001]
+    assert np.isfinite(moved["a"]).all() and moments_now(late).mu["a"][0].tolist() == [0, 0]
 
 
 def test_row_adagrad_by_hand():
@@ -89,7 +125,8 @@ def test_a_step_is_the_dense_one_eager_jitted_and_batched(optimizer):
         (jax.jit(ours)(0.3), dense(0.3)),
         (jax.tree.map(lambda x: x[1], jax.vmap(ours)(jnp.array([0.1, 0.3]))), dense(0.3)),
     ):
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6), got, want)
+        pair = [(moved, comparable(jax.tree.map(jnp.asarray, state))) for moved, state in (got, want)]
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6), *pair)
     assert np.array_equal(ours(0.3)[0]["a"][4], params["a"][4]), "a row nobody looked up moved"
 
 
@@ -124,7 +161,7 @@ def test_an_epoch_with_looked_up_rows_is_an_epoch_with_whole_tables(model, optim
         ends.append(jax.jit(epoch)(BprHyper(rate, 1e-3), state, BPR))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5),
-        *((state.params, state.opt_state, metrics) for state, metrics in ends),
+        *((state.params, comparable(state.opt_state), metrics) for state, metrics in ends),
     )
     assert not np.allclose(ends[0][0].params["item"], state.params["item"] + 1)
     rows = looked_up(model, jnp.array([1]), jnp.array([2]), jnp.array([3]))

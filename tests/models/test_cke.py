@@ -24,7 +24,7 @@ def test_the_score_by_hand():
     assert MODEL.score(tables, jnp.array([0, 0]), jnp.array([0, 1])).tolist() == [7.0, 7.0]
     assert tables.item.shape == (2, 2)
     # 5 + 10 + 26.
-    assert float(MODEL.squared_norm(tables, jnp.int32(0), jnp.array([0, 1]))) == 41.0
+    assert float(MODEL.squared_norm(tables, *jnp.array([0, 0, 1]))) == 41.0
 
 
 def test_the_side_loss_moves_entities_and_relations_only():

@@ -26,7 +26,7 @@ def test_the_score_by_hand():
     assert nfm_score(tables, jnp.array([0, 0]), jnp.array([0, 1])).tolist() == [12.75, 6.0]
     # |i|^2 + |e|^2 = 10 + 5, and 8; with the user's 5 and the layers' 2 + 5.
     assert tables.norm.tolist() == [15.0, 8.0]
-    assert float(nfm(1, 2, 3, 2).squared_norm(tables, jnp.int32(0), jnp.array([0, 1]))) == 35.0
+    assert float(nfm(1, 2, 3, 2).squared_norm(tables, *jnp.array([0, 0, 1]))) == 35.0
 
 
 def test_many_fields_are_the_double_sum_over_pairs():

@@ -34,7 +34,7 @@ def test_two_hops_by_hand():
     for score in (ripple_score, quick_jit(ripple_score)):
         assert float(score(tables, jnp.int32(0), jnp.int32(0))) == pytest.approx(30.0, rel=1e-5)
     # Tails (16 + 16) / 2 and (8 + 4) / 2, items 1 and 16, transform 2.
-    norm = ripple_net(5, 5, 1, 2).squared_norm(tables, jnp.int32(0), jnp.array([0, 1]))
+    norm = ripple_net(5, 5, 1, 2).squared_norm(tables, *jnp.array([0, 0, 1]))
     assert float(norm) == 16.0 + 6.0 + 1.0 + 16.0 + 2.0
 
 

@@ -32,7 +32,7 @@ class Recommender(NamedTuple):
     tables: (P, G) -> T.
     score: (T, user int32 [...], item int32 [...]) -> float32 [...]. y_ui; a logit.
     similarity: (T, item int32 [...], item int32 [...]) -> float32 [...]. Of two items, for the reward of KGPolicy.
-    squared_norm: (T, user int32 [...], items int32 [..., k]) -> float32 [...]. Of the vectors a training pair touches.
+    squared_norm: (T, user, item, negative: int32 [...]) -> float32 [...]. Of the vectors a triple touches.
     scores_of_users: (T, user int32 [B]) -> float32 [B, I]. The same as `score` against every item.
 
     Optional, None where a model has no such thing:
@@ -47,7 +47,7 @@ class Recommender(NamedTuple):
     tables: Callable[[Any, Any], Any]
     score: Callable[[Any, Array, Array], Array]
     similarity: Callable[[Any, Array, Array], Array]
-    squared_norm: Callable[[Any, Array, Array], Array]
+    squared_norm: Callable[[Any, Array, Array, Array], Array]
     scores_of_users: Callable[[Any, Array], Array]
     side_loss: Callable[[Any, Any, Array], Array] | None = None
     noisy_tables: Callable[[Any, Any, Array], Any] | None = None
@@ -74,6 +74,11 @@ def vector_score(tables: VectorTables, user: Array, item: Array) -> Array:
     return (users * items).sum(-1)
 
 
+def sum_of_squares(*vectors: Array) -> Array:
+    """Squared lengths of float32 [..., D], added up; float32 [...]."""
+    return sum(((vector**2).sum(-1) for vector in vectors), jnp.float32(0.0))
+
+
 def dot_product_recommender(
     name: str,
     init: Callable[[Array], Any],
@@ -82,8 +87,8 @@ def dot_product_recommender(
 ) -> Recommender:
     """A recommender whose score is the product of a user and an item vector."""
 
-    def squared_norm(composed: VectorTables, user: Array, items: Array) -> Array:
-        return (composed.user[user] ** 2).sum(-1) + (composed.item[items] ** 2).sum((-1, -2))
+    def squared_norm(composed: VectorTables, user: Array, item: Array, negative: Array) -> Array:
+        return sum_of_squares(composed.user[user], composed.item[item], composed.item[negative])
 
     return Recommender(
         name=name,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kgcrs.core.keys import stream
-from kgcrs.models.recommenders.interface import LookedUpRows, Recommender
+from kgcrs.models.recommenders.interface import LookedUpRows, Recommender, sum_of_squares
 
 
 class MemoryTables(NamedTuple):
@@ -52,8 +52,8 @@ def memory_translation(
     def tables(params: dict[str, Array], _graph: Any = None) -> MemoryTables:
         return MemoryTables(**params)
 
-    def squared_norm(composed: MemoryTables, user: Array, items: Array) -> Array:
-        return (composed.user[user] ** 2).sum(-1) + (composed.item[items] ** 2).sum((-1, -2))
+    def squared_norm(composed: MemoryTables, user: Array, item: Array, negative: Array) -> Array:
+        return sum_of_squares(composed.user[user], composed.item[item], composed.item[negative])
 
     def scores_of_users(composed: MemoryTables, user: Array) -> Array:
         everything = jnp.arange(num_items)

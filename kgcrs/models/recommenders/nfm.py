@@ -124,10 +124,10 @@ def nfm(
         scale=scale,
     )
 
-    def squared_norm(tables: NfmTables, user: Array, items: Array) -> Array:
+    def squared_norm(tables: NfmTables, user: Array, item: Array, negative: Array) -> Array:
         # Without the layers in it, they would grow as fast as the vectors shrink.
         layers = (tables.hidden**2).sum() + (tables.out**2).sum()
-        return (tables.user[user] ** 2).sum(-1) + tables.norm[items].sum(-1) + layers
+        return (tables.user[user] ** 2).sum(-1) + tables.norm[item] + tables.norm[negative] + layers
 
     everything = lambda tables, user: nfm_score(tables, user, jnp.arange(num_items))  # noqa: E731
     return Recommender(

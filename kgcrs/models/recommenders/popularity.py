@@ -35,7 +35,7 @@ def popularity() -> Recommender:
     [0.0, 1.39]
     """
 
-    def nothing(tables: PopularityTables, user: Array, items: Array) -> Array:
+    def nothing(tables: PopularityTables, user: Array, item: Array, negative: Array) -> Array:
         return jnp.zeros(user.shape)
 
     def score(tables: PopularityTables, user: Array, item: Array) -> Array:

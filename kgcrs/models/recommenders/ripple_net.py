@@ -112,11 +112,11 @@ def ripple_net(
     Reading: the penalty covers the items of a pair, the mean tail of each hop, and the transform.
     """
 
-    def squared_norm(tables: RippleTables, user: Array, items: Array) -> Array:
+    def squared_norm(tables: RippleTables, user: Array, item: Array, negative: Array) -> Array:
         norm = (tables.entity**2).sum(-1)
         # A user has no vector of her own: at each hop, the mean over the tails that stand for her.
         memory = norm[tables.tail[user]].mean(-1).sum(-1)
-        return memory + norm[items].sum(-1) + (tables.transform**2).sum()
+        return memory + norm[item] + norm[negative] + (tables.transform**2).sum()
 
     everything = lambda tables, user: ripple_score(tables, user, jnp.arange(num_items))  # noqa: E731
     return Recommender(
