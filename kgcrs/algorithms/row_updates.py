@@ -70,9 +70,10 @@ def scale_by_row_adam() -> optax.GradientTransformation:
     """`optax.scale_by_adam` on a state that `step_rows` can also update by rows."""
 
     def init(params: Any) -> RowAdamState:
-        zeros = jax.tree.map(jnp.zeros_like, params)
+        # Two trees of zeros: one buffer in two places could not be donated.
+        mu, nu = jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params)
         seen = jax.tree.map(lambda p: jnp.zeros(p.shape[:1], jnp.int32), params)
-        return RowAdamState(jnp.int32(0), zeros, zeros, seen)
+        return RowAdamState(jnp.int32(0), mu, nu, seen)
 
     def update(grads: Any, state: RowAdamState, params: Any = None) -> tuple[Any, RowAdamState]:
         now = moments_now(state)

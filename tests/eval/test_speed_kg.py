@@ -148,8 +148,11 @@ def test_the_pytorch_loop_computes_the_same_losses(here):
 def test_adam_passes_are_adam_steps():
     """A first Adam step is the learning rate against the sign of the gradient, and so is each with the same one."""
     params = {"a": jnp.zeros((3, 2))}
-    moved = adam_passes(params, {"a": jnp.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.1]])}, 4)
+    moved = adam_passes(params, {"a": jnp.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.1]])}, {}, 4)
     np.testing.assert_allclose(moved["a"], -0.004 * np.array([[1, -1], [1, 1], [-1, 1]]), rtol=1e-4)
+    rows = {"a": jnp.tile(jnp.array([2, 0]), (4, 1))}
+    moved = adam_passes(params, {"a": jnp.array([[-1.0, 0.1], [1.0, -2.0]])}, rows, 4)
+    np.testing.assert_allclose(moved["a"], -0.004 * np.array([[1, -1], [0, 0], [-1, 1]]), rtol=1e-4)
 
 
 def test_a_race_tells_when_a_level_is_reached(here, monkeypatch):
