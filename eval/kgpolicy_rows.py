@@ -27,7 +27,8 @@ PAIRED = ("recall@20", "ndcg@20")
 REFERENCES = ("dns", "kg_dns")
 """Samplers whose main row the others are compared with (spec section 11)."""
 _DIAGNOSTICS = (
-    "false_negatives_test", "false_negatives_valid", "gradient_magnitude", "reward", "distinct", "warm_recall@20",
+    "false_negatives_test", "false_negatives_valid", "gradient_magnitude", "reward", "distinct", "popularity",
+    "popularity_of_positives", "warm_recall@20",
 )  # fmt: skip
 
 

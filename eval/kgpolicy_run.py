@@ -145,6 +145,7 @@ def diagnostics(run: FinishedRun, pairs: int) -> dict[str, Any]:
     world, recommender = run.world, run.recommender
     plan = bpr_plan(run.config)
     num_batches = -(-pairs // plan.batch_size)
+    taken = jnp.asarray(np.bincount(run.data.pairs("train")[:, 1], minlength=run.data.num_items), jnp.int32)
 
     @jax.jit
     def look(params: Any, state: Any) -> dict[str, jax.Array]:
@@ -159,8 +160,8 @@ def diagnostics(run: FinishedRun, pairs: int) -> dict[str, Any]:
             num_users=run.data.num_users,
             num_batches=num_batches,
         )
-        judge = partial(diagnose, recommender=recommender, num_items=run.data.num_items)
-        return judge(drawn, tables, world.valid.relevant, world.test.relevant)
+        judge = partial(diagnose, recommender=recommender)
+        return judge(drawn, tables, world.valid.relevant, world.test.relevant, taken)
 
     numbers = {name: float(value) for name, value in look(run.params, run.state).items()}
     split_free = replace(run.data, split=np.zeros_like(run.data.split), remarks=())

@@ -29,11 +29,12 @@ def training_table(rows: Sequence[Row]) -> list[str]:
     """How long every row trained, and what its negatives are like."""
     header = [
         "row", "valid recall@20", "epochs", "seconds", "false negatives, test (valid)", "gradient magnitude", "reward",
-        "items met", "policy entropy", "recall@20, warm items",
+        "items met", "training interactions of a negative (of its positive)", "policy entropy", "recall@20, warm items",
     ]  # fmt: skip
     body = []
     for row in rows:
         found = row["diagnostics"]
+        known = [_plain(found, name, digits=0) for name in ("popularity", "popularity_of_positives")]
         false = [_plain(found, f"false_negatives_{split}", percent=True) for split in ("test", "valid")]
         body.append(
             [
@@ -44,6 +45,7 @@ def training_table(rows: Sequence[Row]) -> list[str]:
                 "–" if false[0] == "–" else f"{false[0]} ({false[1]})",
                 *(_plain(found, name) for name in ("gradient_magnitude", "reward")),
                 _plain(found, "distinct", percent=True),
+                "–" if known[0] == "–" else f"{known[0]} ({known[1]})",
                 _plain(found, "policy_entropy"),
                 _plain(found, "warm_recall@20"),
             ]
@@ -207,13 +209,13 @@ def _signed(estimate: Mapping[str, float]) -> str:
     return f"**{mean}** [{low}, {high}]" if leaves_out else f"{mean} [{low}, {high}]"
 
 
-def _plain(diagnostics: Mapping[str, Any], name: str, *, percent: bool = False) -> str:
+def _plain(diagnostics: Mapping[str, Any], name: str, *, percent: bool = False, digits: int = 3) -> str:
     if name not in diagnostics:
         return "–"
     mean = diagnostics[name]["mean"]
     if percent:
         return f"{100 * mean:.{2 if mean < 0.1 else 0}f} %"
-    return f"{mean:.{4 if 'recall' in name else 3}f}".replace("-", "−")
+    return f"{mean:.{4 if 'recall' in name else digits}f}".replace("-", "−")
 
 
 def _published(numbers: Published | None) -> str:

@@ -67,13 +67,19 @@ def draw_many(
 
 
 def diagnose(
-    drawn: Drawn, tables: Any, valid: ItemSets, test: ItemSets, *, recommender: Recommender, num_items: int
+    drawn: Drawn, tables: Any, valid: ItemSets, test: ItemSets, taken: Array, *, recommender: Recommender
 ) -> dict[str, Array]:
     """Means over drawn negatives; float32 [] each.
 
-    false_negatives_test, false_negatives_valid: share that the user takes in that split. gradient_magnitude:
-    1 - sigmoid(y_ui - y_uj). reward: Eq. 7 with both weights 1, whatever the run's own, so that runs compare.
-    distinct: share of all items met. policy_entropy: nats per exploration, NaN without a walk.
+    Args:
+      taken: int32 [I]. Training interactions of each item.
+
+    Returns:
+
+      false_negatives_test, false_negatives_valid: share that the user takes in that split. gradient_magnitude:
+      1 - sigmoid(y_ui - y_uj). reward: Eq. 7 with both weights 1, whatever the run's own, so that runs compare.
+      distinct: share of all items met. popularity, popularity_of_positives: mean training interactions of the negative
+      and of the item it is compared with. policy_entropy: nats per exploration, NaN without a walk.
     """
     user, item, negative, entropy = drawn
     good, bad = recommender.score(tables, user, item), recommender.score(tables, user, negative)
@@ -83,6 +89,8 @@ def diagnose(
         "false_negatives_valid": false_negative_rate(valid, user, negative),
         "gradient_magnitude": bpr_gradient_magnitude(good, bad).mean(),
         "reward": reward.mean(),
-        "distinct": distinct_share(negative, num_items),
+        "distinct": distinct_share(negative, taken.shape[0]),
+        "popularity": taken[negative].mean(dtype=jnp.float32),
+        "popularity_of_positives": taken[item].mean(dtype=jnp.float32),
         "policy_entropy": entropy.mean(),
     }

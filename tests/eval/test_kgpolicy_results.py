@@ -305,11 +305,13 @@ def test_trained_runs_are_evaluated_once_and_shown(trained, planted, tmp_path):
         told = json.loads((run / "eval" / "diagnostics.json").read_text())
         assert told["is_final"] and told["epoch"] == 4 and told["pairs"] == 512
         assert 0 <= told["false_negatives_test"] < 0.2 and 0 < told["distinct"] <= 1
+        assert told["popularity"] > 0 and told["popularity_of_positives"] > 0
         assert (told["policy_entropy"] is None) == ("kgpolicy" not in run.name)
         assert (run / "curve.png").stat().st_size > 5_000
     page = write_page(runs, tmp_path / "out")[0].read_text(encoding="utf-8")
     assert "## synthetic_kg" in page and "Seeds: 0, 1." in page and "relative to RNS" in page
     assert all(label in page for label in ("**RNS**", "**DNS, M = 4**", "**KGPolicy**"))
+    assert "training interactions of a negative (of its positive)" in page
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
 
 
