@@ -129,6 +129,7 @@ def test_training_ranks_held_out_items_far_above_chance(sampler):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_walk_finds_harder_negatives_than_chance_and_shuffled_rewards_teach_it_nothing():
     """Learned walks must be paid more than walks that learned from other walks' rewards."""
     rewards = {}

@@ -55,7 +55,7 @@ def bits(leaf):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "sampler", [pytest.param(name, marks=pytest.mark.long) if name == "irgan" else name for name in AXES]
+    "sampler", [pytest.param(name, marks=pytest.mark.long) if name in ("irgan", "kgpolicy") else name for name in AXES]
 )
 @pytest.mark.parametrize("mode", ["map", pytest.param("vmap", marks=pytest.mark.long)])
 def test_lane_i_is_that_run_alone(sampler, mode):
