@@ -15,25 +15,12 @@ from pathlib import Path
 from kgcrs.core.config import load_config
 from kgcrs.core.errors import run_main
 from kgcrs.core.settings import KgensamConfig
+from train.default_config import with_default_config
 
 DESCRIPTION = """Train KGenSam: a factorisation machine, the Negative and Active Samplers, and the policy that decides
 whether to ask or to recommend; then play every test session. Results, plots and checkpoints go to --run-dir. Repeat
 the command to resume. `--config FILE.toml` sets defaults (see configs/kgensam/); flags win over the file. Without
 a file and with the generated world, configs/kgensam/synthetic.toml is read."""
-SMALL_WORLD = Path(__file__).resolve().parent.parent / "configs" / "kgensam" / "synthetic.toml"
-
-
-def with_config_file(argv: Sequence[str]) -> list[str]:
-    """The arguments, with the settings of the generated world in front when they name neither a file nor other data."""
-    named = [
-        after if word == "--dataset" else word.removeprefix("--dataset=")
-        for word, after in zip(argv, [*argv, ""][1:], strict=True)
-        if word.split("=")[0] == "--dataset"
-    ]
-    has_file = any(word.split("=")[0] == "--config" for word in argv)
-    if has_file or any(name != "synthetic" for name in named):
-        return list(argv)
-    return [f"--config={SMALL_WORLD}", *argv]
 
 
 def default_run_dir(config: KgensamConfig) -> Path:
@@ -47,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line entry point."""
     config = load_config(
         KgensamConfig,
-        with_config_file(sys.argv[1:] if argv is None else argv),
+        with_default_config(sys.argv[1:] if argv is None else argv, "kgensam", "synthetic"),
         prog="python -m train.kgensam",
         description=DESCRIPTION,
     )

@@ -1,23 +1,37 @@
-"""Data sets as records of NumPy arrays: `CrsData` for conversations, `KgData` for knowledge graphs (KGPolicy).
+"""Data sets as records of NumPy arrays.
+
+`CrsData` holds what multi-round conversations about attributes need, `KgData` interactions and a knowledge graph
+(KGPolicy), `DialogueData` dialogues in free text with an entity graph and a word graph (KGSF).
 
 data = load("synthetic")                       # embedded, no files needed
 data = load("lastfm", data_root="data")        # or set KGCRS_DATA
 data = load("folder:my_data")                  # your own tables, see docs/data.md
 data = load_kg("lastfm_small_kg")              # interactions and triples
 data = load_kg("kgat:my_graph")                # your own, in the format of KGAT
+data = load_dialogue("redial")                 # dialogues
+data = load_dialogue("redial:release.zip")     # your own copy of ReDial's official release
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from kgcrs.core.errors import KgcrsError, closest
+from kgcrs.data.dialogue_sources import (
+    CRSLAB_PREFIX,
+    DIALOGUE_DATASETS,
+    REDIAL_PREFIX,
+    DialogueSource,
+    dialogue_source_of,
+    is_dialogue,
+    load_dialogue,
+)
 from kgcrs.data.kg_build import kg_of_crs
 from kgcrs.data.kg_schema import KgData
 from kgcrs.data.own import load_folder
+from kgcrs.data.roots import ROOT_VARIABLE, find_root, folder_of
 from kgcrs.data.schema import CrsData
 from kgcrs.data.sources.alibaba_ifashion_mini import load_alibaba_ifashion_mini
 from kgcrs.data.sources.amazon_book import load_amazon_book
@@ -29,7 +43,29 @@ from kgcrs.data.splits import resplit
 from kgcrs.data.synthetic import synthetic_bits, synthetic_world
 from kgcrs.data.synthetic_kg import planted_kg
 
-ROOT_VARIABLE = "KGCRS_DATA"
+__all__ = [
+    "CRSLAB_PREFIX",
+    "DATASETS",
+    "DIALOGUE_DATASETS",
+    "KGAT_PREFIX",
+    "KG_DATASETS",
+    "OWN_PREFIX",
+    "REDIAL_PREFIX",
+    "ROOT_VARIABLE",
+    "DialogueSource",
+    "KgSource",
+    "Source",
+    "dialogue_source_of",
+    "find_root",
+    "is_dialogue",
+    "is_kg",
+    "kg_source_of",
+    "load",
+    "load_dialogue",
+    "load_kg",
+    "source_of",
+]
+
 OWN_PREFIX = "folder:"
 KGAT_PREFIX = "kgat:"
 
@@ -128,7 +164,7 @@ def load_kg(dataset: str, data_root: str | Path | None = None, *, seed: int = 0)
       KgcrsError: when the name is unknown, or files are missing or damaged.
     """
     if dataset.startswith(KGAT_PREFIX):
-        return load_kgat(_folder_of(dataset, KGAT_PREFIX), seed=seed)
+        return load_kgat(folder_of(dataset, KGAT_PREFIX), seed=seed)
     source = kg_source_of(dataset)
     return source.read(find_root(dataset, data_root) if source.folder else Path(), seed)
 
@@ -176,7 +212,7 @@ def load(
       KgcrsError: when the name is unknown, files are missing or damaged, or the ratio is invalid.
     """
     if dataset.startswith(OWN_PREFIX):
-        return load_folder(_folder_of(dataset, OWN_PREFIX), seed=seed, split_ratio=split_ratio)
+        return load_folder(folder_of(dataset, OWN_PREFIX), seed=seed, split_ratio=split_ratio)
     if dataset == "synthetic":
         return synthetic_world(seed=seed, split_ratio=split_ratio)
     if dataset == "synthetic_bits":
@@ -192,6 +228,11 @@ def source_of(dataset: str) -> Source:
     Raises:
       KgcrsError: when the name is unknown; suggests the nearest one.
     """
+    if is_dialogue(dataset):
+        raise KgcrsError(
+            f"'{dataset}' has dialogues in free text: read it with load_dialogue, "
+            f"or use {', '.join(DATASETS)} or {OWN_PREFIX}PATH."
+        )
     if is_kg(dataset):
         raise KgcrsError(
             f"'{dataset}' has interactions and a knowledge graph, but no conversations: read it with load_kg, "
@@ -203,25 +244,3 @@ def source_of(dataset: str) -> Source:
             f"for your own tables.{closest(dataset, DATASETS)}"
         )
     return DATASETS[dataset]
-
-
-def find_root(dataset: str, data_root: str | Path | None) -> Path:
-    """Returns the data root that was given, else the one in KGCRS_DATA.
-
-    Raises:
-      KgcrsError: when neither is set; the sentence says how to set it and what works without.
-    """
-    root = data_root if data_root is not None else os.environ.get(ROOT_VARIABLE, "")
-    if not str(root):
-        raise KgcrsError(
-            f"The dataset '{dataset}' is read from files: give --data-root or set the environment variable "
-            f"{ROOT_VARIABLE} to the folder that contains them, or use 'synthetic', which needs none."
-        )
-    return Path(root).expanduser()
-
-
-def _folder_of(dataset: str, prefix: str) -> Path:
-    text = dataset.removeprefix(prefix)
-    if not text:
-        raise KgcrsError(f"'{dataset}' names no folder: write it as {prefix}PATH, such as {prefix}my_data.")
-    return Path(text).expanduser()

@@ -10,17 +10,23 @@ from collections.abc import Sequence
 
 from kgcrs.core.errors import KgcrsError, closest, run_main
 from kgcrs.data import (
+    CRSLAB_PREFIX,
     DATASETS,
+    DIALOGUE_DATASETS,
     KG_DATASETS,
     KGAT_PREFIX,
     OWN_PREFIX,
+    REDIAL_PREFIX,
     ROOT_VARIABLE,
     find_root,
+    is_dialogue,
     is_kg,
     load,
+    load_dialogue,
     load_kg,
     source_of,
 )
+from kgcrs.data.dialogue_portrait import describe_dialogue, label_lines
 from kgcrs.data.kg_portrait import describe_kg
 from kgcrs.data.own import TABLES
 from kgcrs.data.portrait import columns, describe
@@ -33,8 +39,12 @@ _EXAMPLES = f"""examples:
   python -m kgcrs.data check lastfm --data-root data
   python -m kgcrs.data describe {OWN_PREFIX}my_data --split-ratio 7 1 2
   python -m kgcrs.data describe lastfm_small_kg --data-root data
+  python -m kgcrs.data describe {REDIAL_PREFIX}redial_dataset.zip
 docs/data.md explains the files of {OWN_PREFIX}PATH and {KGAT_PREFIX}PATH, each with a ten-line example.
+{REDIAL_PREFIX}PATH is ReDial's official release (a folder or zip), {CRSLAB_PREFIX}PATH a folder as of CRSLab.
 """
+_OWN = [f"{prefix}PATH" for prefix in (OWN_PREFIX, KGAT_PREFIX, REDIAL_PREFIX, CRSLAB_PREFIX)]
+_KNOWN = [*DATASETS, *KG_DATASETS, *DIALOGUE_DATASETS]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,13 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "list":
         lines = list_datasets(args.data_root)
     elif args.command == "check":
-        known = [*DATASETS, *KG_DATASETS]
-        names = [args.name] if args.name else [name for name in known if _where(name, args.data_root)]
+        names = [args.name] if args.name else [name for name in _KNOWN if _where(name, args.data_root)]
         lines = [line for name in names for line in check(name, args.data_root)]
-    elif is_kg(args.name):
+    elif is_kg(args.name) or is_dialogue(args.name):
         if args.split_ratio:
             raise KgcrsError(f"--split-ratio does not apply to '{args.name}', whose split rule is fixed: leave it out.")
-        lines = describe_kg(load_kg(args.name, args.data_root, seed=args.seed))
+        if is_kg(args.name):
+            lines = describe_kg(load_kg(args.name, args.data_root, seed=args.seed))
+        else:
+            lines = describe_dialogue(load_dialogue(args.name, args.data_root, seed=args.seed))
     else:
         _check_name(args.name)
         ratio = tuple(args.split_ratio) if args.split_ratio else None
@@ -73,6 +85,7 @@ def list_datasets(data_root: str | None = None) -> list[str]:
     missing = f"not found: set --data-root or {ROOT_VARIABLE}"
     texts = [(name, source.summary, source.origin) for name, source in DATASETS.items()]
     texts += [(name, source.summary, source.origin) for name, source in KG_DATASETS.items()]
+    texts += [(name, source.summary, source.origin) for name, source in DIALOGUE_DATASETS.items()]
     rows = [(*text, _where(text[0], data_root) or missing) for text in texts]
     own = (
         f"{OWN_PREFIX}PATH",
@@ -81,7 +94,9 @@ def list_datasets(data_root: str | None = None) -> list[str]:
         "see docs/data.md",
     )
     graph = (f"{KGAT_PREFIX}PATH", "your own knowledge graph", "train.txt, test.txt, kg_final.txt", "see docs/data.md")
-    return columns([("name", "what it is", "where it comes from", "here?"), *rows, own, graph])
+    release = (f"{REDIAL_PREFIX}PATH", "your own copy of ReDial", "the official folder or zip", "see --help")
+    crslab = (f"{CRSLAB_PREFIX}PATH", "your own dialogues", "train_data.json, ... as in CRSLab", "see --help")
+    return columns([("name", "what it is", "where it comes from", "here?"), *rows, own, graph, release, crslab])
 
 
 def check(dataset: str, data_root: str | None = None) -> list[str]:
@@ -94,6 +109,10 @@ def check(dataset: str, data_root: str | None = None) -> list[str]:
         graph = load_kg(dataset, data_root)
         notes = [f"  note: {remark}" for remark in graph.remarks]
         return [f"{dataset}: ok", *notes, _size(graph.counts())]
+    if is_dialogue(dataset):
+        told = load_dialogue(dataset, data_root)
+        notes = [f"  note: {remark}" for remark in told.remarks]
+        return [f"{dataset}: ok", *notes, *label_lines(told), _size(told.counts())]
     _check_name(dataset)
     data = load(dataset, data_root)
     granularity = "" if dataset.startswith(OWN_PREFIX) else source_of(dataset).granularity
@@ -112,11 +131,10 @@ def _size(counts: dict[str, int]) -> str:
 
 def _check_name(dataset: str) -> None:
     """Says which names there are of either kind; a loader knows only its own."""
-    known = [*DATASETS, *KG_DATASETS]
-    if dataset not in known and not dataset.startswith(OWN_PREFIX):
+    if dataset not in _KNOWN and not dataset.startswith(OWN_PREFIX):
         raise KgcrsError(
-            f"There is no dataset '{dataset}': use {', '.join(known)}, or {OWN_PREFIX}PATH or {KGAT_PREFIX}PATH "
-            f"for your own files.{closest(dataset, known)}"
+            f"There is no dataset '{dataset}': use {', '.join(_KNOWN)}, or {', '.join(_OWN)} for your own files."
+            f"{closest(dataset, _KNOWN)}"
         )
 
 
@@ -124,6 +142,8 @@ def _where(dataset: str, data_root: str | None) -> str:
     """Returns where a data set was found, or "" when its files are not there."""
     if is_kg(dataset):
         folder = KG_DATASETS[dataset].folder
+    elif is_dialogue(dataset):
+        folder = DIALOGUE_DATASETS[dataset].folder
     else:
         folder = FOLDER if source_of(dataset).granularity else ""
     if not folder:
@@ -147,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"folder that contains lastfm_crs and the others (default: the environment variable {ROOT_VARIABLE})",
     )
-    names = f"{', '.join([*DATASETS, *KG_DATASETS])}, {OWN_PREFIX}PATH or {KGAT_PREFIX}PATH"
+    names = ", ".join([*_KNOWN, *_OWN])
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|check|describe")
     commands.add_parser("list", parents=[shared], help="which data sets there are and which were found")
     one = commands.add_parser("check", parents=[shared], help="read every table and compare with published counts")

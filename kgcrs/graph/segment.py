@@ -3,6 +3,7 @@
 On CPU, XLA runs a scatter serially and a CSR product natively; on accelerators a scatter-add is the right form.
 `spmm` picks the form when the program is lowered, folds a batch axis into the feature axis (a plain `vmap` would
 lose the CSR kernel), and `propagate` gives it a backward pass that is again a product, with the transposed matrix.
+Its matrix is a constant; `mix_rows` is the product whose weights are learned too.
 """
 
 from __future__ import annotations
@@ -132,6 +133,78 @@ def _propagate_bwd(graph: SparseGraph, cotangent: Array) -> tuple[None, Array]:
 
 
 propagate.defvjp(_propagate_fwd, _propagate_bwd)
+
+
+class RowPicks(NamedTuple):
+    """Which row each of P places takes from a table of N rows.
+
+    source: int32 [P], ascending. indptr: int32 [N+1]. Where the places of each row start.
+    """
+
+    source: Array
+    indptr: Array
+
+
+def build_row_picks(source: np.ndarray, num_rows: int) -> RowPicks:
+    """Copies ascending rows int [P], each in 0..num_rows-1, to the device.
+
+    Raises:
+      ValueError: when they are not ascending, or one lies outside the range.
+    """
+    check_places(len(source), "build_row_picks")
+    source = np.asarray(source, np.int64)
+    if source.size and (source[0] < 0 or source[-1] >= num_rows or (np.diff(source) < 0).any()):
+        raise ValueError(f"build_row_picks: rows must be ascending and in 0..{num_rows - 1}.")
+    indptr = np.zeros(num_rows + 1, np.int32)
+    np.cumsum(np.bincount(source, minlength=num_rows), out=indptr[1:])
+    return RowPicks(jnp.asarray(source, jnp.int32), jnp.asarray(indptr))
+
+
+@jax.custom_vjp
+def mix_rows(picks: RowPicks, weights: Array, tables: Array) -> Array:
+    """Each place's row of K tables, weighed and added: sum over k of weights[p, k] * tables[k, source[p]].
+
+    Forward it is one fused loop over the result. The slope for the tables is a CSR product per table, because a
+    place's row is known to be the one that the places of its source are sorted by; the slope for the weights is a
+    product of rows, one table at a time: neither holds [P, K, D] numbers.
+
+    Args:
+      picks: P places in N rows. weights: float32 [P, K]. tables: float32 [K, N, D]. K is small (a loop is unrolled).
+
+    Returns:
+      float32 [P, D].
+    """
+    tables = jnp.asarray(tables)
+    rows = (tables[k].at[picks.source].get(mode="promise_in_bounds") for k in range(tables.shape[0]))
+    return sum((weights[:, k, None] * row for k, row in enumerate(rows)), jnp.zeros((), tables.dtype))
+
+
+@jax.custom_vjp
+def _collect_rows(picks: RowPicks, weights: Array, out: Array) -> Array:
+    """What `mix_rows` owes its tables: weights float32 [P, K], out float32 [P, D] -> float32 [K, N, D]."""
+    place = jnp.arange(picks.source.shape[0], dtype=jnp.int32)
+    return lax.map(lambda weight: spmm(Csr(weight, place, picks.indptr, picks.source), out), weights.T)
+
+
+@jax.custom_vjp
+def _row_dots(picks: RowPicks, tables: Array, out: Array) -> Array:
+    """What `mix_rows` owes its weights: tables float32 [K, N, D], out float32 [P, D] -> float32 [P, K]."""
+    return lax.map(lambda table: (table.at[picks.source].get(mode="promise_in_bounds") * out).sum(-1), tables).T
+
+
+# The three functions are the slopes of one sum over weights * tables * out: each one's slopes are the other two.
+mix_rows.defvjp(
+    lambda picks, weights, tables: (mix_rows(picks, weights, tables), (picks, weights, tables)),
+    lambda saved, ct: (None, _row_dots(saved[0], saved[2], ct), _collect_rows(saved[0], saved[1], ct)),
+)
+_collect_rows.defvjp(
+    lambda picks, weights, out: (_collect_rows(picks, weights, out), (picks, weights, out)),
+    lambda saved, ct: (None, _row_dots(saved[0], ct, saved[2]), mix_rows(saved[0], saved[1], ct)),
+)
+_row_dots.defvjp(
+    lambda picks, tables, out: (_row_dots(picks, tables, out), (picks, tables, out)),
+    lambda saved, ct: (None, _collect_rows(saved[0], ct, saved[2]), mix_rows(saved[0], ct, saved[1])),
+)
 
 
 def segment_sum(values: Array, rows: Array, num_rows: int) -> Array:

@@ -82,6 +82,7 @@ def test_the_turn_loop_plays_what_the_compiled_program_plays(here):
         SessionLoop(here.params, oracle, jax.jit)
 
 
+@pytest.mark.long
 def test_training_on_drawn_tuples_is_training(here):
     data = here.world.fm_data
     state = init_state(jax.random.key(0), data, 12, FM)
@@ -145,6 +146,7 @@ def test_optimisers_race_on_a_small_world(here):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_evaluation_counts_sessions_seconds_and_memory(monkeypatch):
     monkeypatch.delenv("KGCRS_DATA", raising=False)
     told = evaluate(EvalConfig(updates="none", sessions=8))

@@ -7,12 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from jax.test_util import check_grads
 
 from kgcrs.graph.segment import (
     SparseGraph,
     _scatter_product,
     build_csr,
+    build_row_picks,
     build_sparse_graph,
+    mix_rows,
     propagate,
     segment_softmax,
     segment_sum,
@@ -162,3 +165,61 @@ def test_softmax_within_rows_is_the_dense_softmax_and_so_is_its_slope():
     close(slope(fast), slope(slow))
     lanes = jnp.stack([logits, logits[::-1]])
     close(quick_jit(jax.vmap(fast))(lanes), jnp.stack([slow(lane) for lane in lanes]))
+
+
+SOURCE = np.array([0, 0, 2, 3, 3, 3])
+
+
+def mixed(weights, tables):
+    return mix_rows(build_row_picks(SOURCE, COLS), weights, tables)
+
+
+def test_mixed_rows_by_hand():
+    picks = build_row_picks(np.array([0, 1, 1]), 2)
+    assert picks.indptr.tolist() == [0, 1, 3]
+    tables = jnp.array([[[1.0], [2.0]], [[10.0], [20.0]]])
+    # 3*1 + 4*10; 5*2 + 0*20; 1*2 - 1*20.
+    assert mix_rows(picks, jnp.array([[3.0, 4.0], [5.0, 0.0], [1.0, -1.0]]), tables).tolist() == [[43], [10], [-18]]
+
+
+@pytest.mark.parametrize("run", [lambda f: f, quick_jit])
+def test_mixed_rows_and_their_slopes_equal_an_einsum(run):
+    weights, tables = dense(len(SOURCE), 2), dense(2, COLS, WIDTH, seed=2)
+    slow = lambda weights, tables: jnp.einsum("pk,kpd->pd", weights, tables[:, SOURCE])  # noqa: E731
+    cube_of = lambda f: lambda *a: (f(*a) ** 3).sum()  # noqa: E731
+    close(run(mixed)(weights, tables), slow(weights, tables))
+    for got, expected in zip(
+        run(jax.grad(cube_of(mixed), (0, 1)))(weights, tables),
+        jax.grad(cube_of(slow), (0, 1))(weights, tables),
+        strict=True,
+    ):
+        close(got, expected)
+    lanes = jnp.stack([weights, 2 * weights]), jnp.stack([tables, -tables])
+    slopes = run(jax.vmap(jax.grad(cube_of(mixed), (0, 1))))(*lanes)
+    for got, expected in zip(slopes, jax.vmap(jax.grad(cube_of(slow), (0, 1)))(*lanes), strict=True):
+        close(got, expected)
+
+
+def test_mixed_rows_have_first_and_second_derivatives():
+    arguments = dense(len(SOURCE), 2), dense(2, COLS, WIDTH, seed=2)
+    check_grads(lambda *a: jnp.sin(mixed(*a)), arguments, order=2, modes=["rev"], atol=0.03, rtol=0.03, eps=1e-2)
+
+
+def test_no_places_take_nothing():
+    picks = build_row_picks(np.zeros(0, int), COLS)
+    tables = dense(2, COLS, WIDTH)
+    assert mix_rows(picks, jnp.zeros((0, 2)), tables).shape == (0, WIDTH)
+    assert not jax.grad(lambda t: mix_rows(picks, jnp.zeros((0, 2)), t).sum())(tables).any()
+
+
+@pytest.mark.parametrize("source", [[1, 0], [-1, 0], [0, COLS]])
+def test_places_that_are_not_in_order_are_refused(source):
+    with pytest.raises(ValueError, match="ascending"):
+        build_row_picks(np.array(source), COLS)
+
+
+@on_cpu
+def test_mixed_rows_never_scatter_on_a_cpu():
+    slope = jax.grad(lambda w, t: (mixed(w, t) ** 2).sum(), (0, 1))
+    text = jax.jit(slope).lower(dense(len(SOURCE), 2), dense(2, COLS, WIDTH)).compile().as_text()
+    assert NATIVE in text and not re.search(r"\bscatter\(", text)

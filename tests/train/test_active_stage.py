@@ -40,7 +40,8 @@ def run(lr):
 
 
 # The larger rate turns the prior's weight round at once.
-@pytest.mark.parametrize("lr", [pytest.param(0.3, marks=pytest.mark.long), 30.0])
+@pytest.mark.long
+@pytest.mark.parametrize("lr", [0.3, 30.0])
 def test_the_best_of_the_validated_policies_is_kept(lr):
     first, states, metrics = run(lr)
     policies = [first.active.policy, *(state.active.policy for state in states)]

@@ -1,15 +1,18 @@
 """What `python -m train.kgensam` reads before it starts."""
 
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from kgcrs.core.config import load_config
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings import KgensamConfig
-from train.kgensam import SMALL_WORLD, default_run_dir, with_config_file
+from train.default_config import CONFIGS, with_default_config
+from train.kgensam import default_run_dir
 
+SMALL_WORLD = CONFIGS / "kgensam" / "synthetic.toml"
 SMALL = f"--config={SMALL_WORLD}"
+with_config_file = partial(with_default_config, paper="kgensam", world="synthetic")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,7 @@ def configured(*words):
 
 
 def test_the_published_configs_have_run_folders_of_their_own():
-    folder = Path(SMALL_WORLD).parent
+    folder = SMALL_WORLD.parent
     names = {default_run_dir(configured("--config", str(file))) for file in folder.glob("*.toml")}
     assert len(names) == len(list(folder.glob("*.toml"))) >= 4
 

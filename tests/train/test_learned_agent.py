@@ -13,7 +13,7 @@ from kgcrs.core.config import load_config
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.metrics.compare import paired_difference
 from train.curve import ASKS, rule_success
-from train.kgensam import with_config_file
+from train.default_config import with_default_config
 from train.stages import play
 
 MARGIN = 0.05
@@ -28,7 +28,7 @@ SMALL = (
 
 @pytest.mark.slow
 def test_the_trained_system_beats_random_questions_and_every_rule(tmp_path):
-    config = load_config(KgensamConfig, with_config_file(SMALL), prog="test")
+    config = load_config(KgensamConfig, with_default_config(SMALL, "kgensam", "synthetic"), prog="test")
     log = run_kgensam.train_run(config, tmp_path / "run")
     learned, user = np.asarray(log.success, float), np.asarray(log.user)
     trained, key = load_agent(tmp_path / "run"), run_kgensam.test_key(config)

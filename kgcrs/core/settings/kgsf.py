@@ -1,0 +1,103 @@
+"""Static settings of KGSF: the graphs, the recommender and how both are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kgcrs.core.settings.require import require
+
+
+@dataclass(frozen=True)
+class PreferenceConfig:
+    """The graph encoders, pooling and gate that recommend (KGSF 4.1-4.3)."""
+
+    preset: Literal["kgsf_fixed", "kgsf_paper", "kgsf_official"] = "kgsf_fixed"
+    """kgsf_fixed: the released behaviour without its defects. kgsf_paper: the equations as printed. kgsf_official: the
+    released choices, to compare curves with."""
+    dim: int = 128
+    """Width of all vectors."""
+    entities: bool = True
+    """Read the entity graph. Without it (the ablation -DB) items have free vectors and there is no infomax."""
+    words: bool = True
+    """Read the word graph. Without it the recommender is that of KBRD."""
+    rgcn_input: Literal["onehot", "embed"] = "onehot"
+    """onehot: basis tables, as published. embed: one vector per entity and a basis of matrices, an eighth of the
+    numbers."""
+    more_than: int = 1000
+    """Directed edges that a relation must exceed to be kept; lower it for small graphs."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on values that leave nothing to read."""
+        require(self.dim >= 1, "preference.dim", self.dim, "a width is at least 1")
+        require(self.more_than >= 0, "preference.more_than", self.more_than, "a number of edges is at least 0")
+        require(
+            self.entities or self.words,
+            "preference.entities",
+            self.entities,
+            "with preference.words off too there is nothing to read: turn one of them on",
+        )
+
+
+@dataclass(frozen=True)
+class PreferenceTraining:
+    """The first two stages: infomax alone, then recommending (KGSF Alg. 1)."""
+
+    mim_epochs: int = 3
+    """Epochs of infomax alone before the recommender is trained; 0 leaves the stage out."""
+    mim_weight: float = 0.025
+    """Weight of infomax beside the recommender's loss; 0 with mim_epochs 0 is the ablation -MIM."""
+    lr: float = 0.001
+    """Learning rate."""
+    batch_size: int = 128
+    """Samples per step; the paper has 32."""
+    optimizer: Literal["adam", "amsgrad"] = "adam"
+    """amsgrad is what the released code uses."""
+    clip: float = 0.1
+    """Largest norm of the whole gradient."""
+    max_epochs: int = 30
+    """Epochs of recommending at most."""
+    patience: int = 3
+    """Epochs without a better validation score (R@1 + R@50) before training stops."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on values that leave nothing to train."""
+        for name in ("batch_size", "max_epochs", "patience"):
+            require(getattr(self, name) >= 1, f"recommend.{name}", getattr(self, name), "it must be at least 1")
+        for name in ("lr", "clip"):
+            require(getattr(self, name) > 0, f"recommend.{name}", getattr(self, name), "it must be positive")
+        for name in ("mim_epochs", "mim_weight"):
+            require(getattr(self, name) >= 0, f"recommend.{name}", getattr(self, name), "it must be at least 0")
+
+
+@dataclass(frozen=True)
+class KgsfConfig:
+    """A whole KGSF run: data, recommender, training."""
+
+    dataset: str = "synthetic_dialogue"
+    """synthetic_dialogue (embedded), redial (or redial_dbpedia, redial_imdb, redial_tmkg, redial_wiki: other graphs),
+    inspired, inspired_imdb, or redial:PATH and crslab:PATH with files of your own (docs/data.md)."""
+    data_root: str = ""
+    """Folder that holds the data sets; empty reads the environment variable KGCRS_DATA."""
+    seed: int = 0
+    """Seed of every random stream of the run."""
+    run_dir: str = ""
+    """Where the run is kept. Empty: runs/kgsf-<dataset>-seed<seed>. The same command resumes it."""
+    fresh: bool = False
+    """Start over: forget what the run folder holds."""
+    preference: PreferenceConfig = PreferenceConfig()
+    """The recommender."""
+    recommend: PreferenceTraining = PreferenceTraining()
+    """How the recommender is trained."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on settings that contradict each other."""
+        require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
+        aligned = self.preference.entities and self.preference.words
+        require(
+            aligned or not (self.recommend.mim_epochs or self.recommend.mim_weight),
+            "recommend.mim_weight",
+            self.recommend.mim_weight,
+            "infomax aligns words with entities and one of them is off: set recommend.mim-weight and "
+            "recommend.mim-epochs to 0",
+        )

@@ -1,0 +1,37 @@
+"""Where data sets lie: below the data root, or in a folder that the person names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kgcrs.core.errors import KgcrsError
+
+ROOT_VARIABLE = "KGCRS_DATA"
+
+
+def find_root(dataset: str, data_root: str | Path | None) -> Path:
+    """Returns the data root that was given, else the one in KGCRS_DATA.
+
+    Raises:
+      KgcrsError: when neither is set; the sentence says how to set it and what works without.
+    """
+    root = data_root if data_root is not None else os.environ.get(ROOT_VARIABLE, "")
+    if not str(root):
+        raise KgcrsError(
+            f"The dataset '{dataset}' is read from files: give --data-root or set the environment variable "
+            f"{ROOT_VARIABLE} to the folder that contains them, or use 'synthetic', which needs none."
+        )
+    return Path(root).expanduser()
+
+
+def folder_of(dataset: str, prefix: str) -> Path:
+    """Returns the folder of a name such as "kgat:PATH".
+
+    Raises:
+      KgcrsError: when nothing follows the prefix.
+    """
+    text = dataset.removeprefix(prefix)
+    if not text:
+        raise KgcrsError(f"'{dataset}' names no folder: write it as {prefix}PATH, such as {prefix}my_data.")
+    return Path(text).expanduser()

@@ -1,0 +1,126 @@
+"""ReDial's official release, for those who have it: a folder or `redial_dataset.zip` with all train conversations.
+
+The release has no graph. Where the folder `redial` of the data root is at hand, its catalogue, graph, links and KGSF's
+validation part are used; otherwise the movies are those of the release and the graph is empty.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kgcrs.core.errors import KgcrsError
+from kgcrs.data.dialogue_schema import DialogueData
+from kgcrs.data.entity_graph import no_entity_graph
+from kgcrs.data.jsonl import Record, parse_json_lines, read_zip_member
+from kgcrs.data.sources.conceptnet import read_word_graph
+from kgcrs.data.sources.redial import FOLDER, describe_movie, parse_part, part_remarks, read_movies, read_valid_ids
+from kgcrs.data.sources.redial_graphs import graph_source, read_graph
+from kgcrs.data.sources.redial_links import read_links, read_names
+from kgcrs.data.sources.redial_raw import Links
+from kgcrs.data.tsv import find_table, read_text
+
+TRAIN, TEST, MOVIES = "train_data.jsonl", "test_data.jsonl", "movies_with_mentions.csv"
+VALID_SHARE = 0.1
+_HINT = "the official release holds train_data.jsonl, test_data.jsonl and movies_with_mentions.csv"
+
+
+def load_redial_release(
+    path: Path, *, data_root: Path | None = None, graph: str = "kgsf", seed: int = 0
+) -> DialogueData:
+    """Loads the release.
+
+    Args:
+      path: a folder with `train_data.jsonl`, `test_data.jsonl` and `movies_with_mentions.csv` (each perhaps gzipped),
+        or a zip that holds them in any folder.
+      data_root: the folder that contains `redial`, for its graph and validation part; None when there is none.
+      graph: which of its graphs; unused without it.
+      seed: of the validation part where KGSF's is not at hand: a tenth of the train conversations at random.
+
+    Returns:
+      The validated data, named after the folder or archive. Test is the official test part.
+
+    Raises:
+      KgcrsError: when a file is missing or damaged, or naming the line that does not follow its format.
+    """
+    train, test = (parse_json_lines(_text(path, name), f"{path}/{name}") for name in (TRAIN, TEST))
+    links: Mapping[str, Links] = {}
+    folder = data_root / FOLDER if data_root is not None else None
+    if folder is not None and folder.is_dir():
+        movies = read_movies(folder)
+        entities = read_graph(folder, graph, movies)
+        links = read_links(folder, graph, entities, read_names(folder, graph, entities, len(movies)), len(movies))
+        published = read_valid_ids(folder)
+        valid = published & {str(record.get("conversationId")) for record in train}
+        remarks = [
+            f"Entities: {graph_source(graph).summary}, with the published links, from {folder}.",
+            *entities.remarks,
+            f"Valid is KGSF's: {len(valid):,} of its {len(published):,} conversations.",
+        ]
+    else:
+        movies = _movies(_text(path, MOVIES), f"{path}/{MOVIES}")
+        entities = no_entity_graph([movie["title"] for movie in movies])
+        valid = hold_out(train, seed=seed)
+        remarks = [
+            "There is no entity graph and nothing is linked, because no folder redial lies below the data root.",
+            f"Valid is a random tenth of train, drawn with seed {seed}: {len(valid):,} conversations.",
+        ]
+    item_of = {movie["movieId"]: item for item, movie in enumerate(movies)}
+    parts = (
+        parse_part(train, f"{path}/{TRAIN}", item_of, links, test=False, valid=valid),
+        parse_part(test, f"{path}/{TEST}", item_of, links, test=True, valid=valid),
+    )
+    words = read_word_graph(data_root if data_root is not None else path.parent)
+    data = DialogueData(
+        name=path.resolve().stem,
+        conversations=parts[0].conversations + parts[1].conversations,
+        num_items=len(movies),
+        num_entities=len(entities.entity_names),
+        num_relations=len(entities.relation_names),
+        entity_names=entities.entity_names,
+        relation_names=entities.relation_names,
+        triples=entities.triples,
+        mapped=entities.mapped,
+        word_names=words.names,
+        word_edges=words.edges,
+        item_text=tuple(map(describe_movie, movies)),
+        remarks=(*part_remarks(parts), *remarks, words.remark),
+    )
+    data.validate()
+    return data
+
+
+def hold_out(records: Sequence[Record], *, seed: int) -> frozenset[str]:
+    """Returns the ids of a random tenth of conversations, rounded (1,001 of 10,006)."""
+    ids = [str(record.get("conversationId")) for record in records]
+    order = np.random.default_rng(seed).permutation(len(ids))
+    return frozenset(ids[place] for place in order[: round(VALID_SHARE * len(ids))])
+
+
+def _text(path: Path, name: str) -> str:
+    if path.is_dir():
+        stem, _, suffix = name.partition(".")
+        return read_text(find_table(path, stem, suffixes=(f".{suffix}", f".{suffix}.gz"), hint=_HINT))
+    if not path.exists():
+        raise KgcrsError(f"There is no file or folder {path}: give ReDial's official release, as a folder or zip.")
+    return read_zip_member(path, name)
+
+
+def _movies(text: str, place: str) -> list[Record]:
+    """Returns the movies of the release's table, with the two fields that its catalogue has."""
+    rows = csv.DictReader(io.StringIO(text))
+    named = rows.fieldnames or []
+    if not {"movieId", "movieName"} <= set(named):
+        raise KgcrsError(f"{place} must have the columns movieId and movieName, and its header reads {named}.")
+    movies = []
+    for row in rows:
+        if not row["movieId"] or row["movieName"] is None:
+            raise KgcrsError(f"{place}, line {rows.line_num} has no movieId or no movieName: {_HINT}.")
+        movies.append({"movieId": row["movieId"], "title": " ".join(row["movieName"].split())})
+    if not movies:
+        raise KgcrsError(f"{place} lists no movies: {_HINT}.")
+    return movies

@@ -1,0 +1,98 @@
+"""`python -m train.kgsf` end to end: it stops and resumes exactly, and says what is wrong in one sentence."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import train.loop
+import train.run_kgsf as run_kgsf
+from kgcrs.core.config import load_config
+from kgcrs.core.errors import KgcrsError
+from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig, PreferenceTraining
+from kgcrs.data.synthetic_dialogue import synthetic_dialogue
+from train.default_config import CONFIGS, with_default_config
+from train.kgsf import default_run_dir
+
+TINY = KgsfConfig(
+    preference=PreferenceConfig(dim=8, more_than=20),
+    recommend=PreferenceTraining(mim_epochs=2, max_epochs=2, batch_size=64, lr=0.01),
+)
+DATA = synthetic_dialogue(num_conversations=80, num_movies=40)
+
+
+@pytest.fixture(autouse=True)
+def small_world(monkeypatch):
+    monkeypatch.setattr(run_kgsf, "load_dialogue", lambda *args, **kwargs: DATA)
+    monkeypatch.setattr(train.loop, "SECONDS_BETWEEN_SAVES", 0.0)
+
+
+def left_behind(folder):
+    newest = {path.name: max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
+    newest["recommender"] = max((folder / "recommender").glob("step_*"))
+    hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
+    with np.load(folder / "eval" / "labels.npz") as stored:
+        ranked = {name: stored[name].tobytes() for name in stored.files}
+    return (folder / "metrics.jsonl").read_bytes(), hashes, ranked
+
+
+@pytest.mark.slow
+def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(tmp_path, monkeypatch, capsys):
+    run_kgsf.train_run(TINY, tmp_path / "whole")
+    assert "legacy" in capsys.readouterr().out
+    left = {"infomax": 1, "recommend": 1}
+    whole = run_kgsf.run_stage
+
+    def stopping(stage, *args, **kwargs):
+        return whole(stage, *args, stop_after=left.pop(stage.name, None), **kwargs)
+
+    monkeypatch.setattr(run_kgsf, "run_stage", stopping)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_kgsf.train_run(TINY, tmp_path / "stopped")
+    run_kgsf.train_run(TINY, tmp_path / "stopped")
+    assert not left and left_behind(tmp_path / "stopped") == left_behind(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("off", ["words", "entities"])
+def test_one_channel_alone_trains(off, tmp_path):
+    config = replace(
+        TINY,
+        preference=replace(TINY.preference, **{off: False}),
+        recommend=replace(TINY.recommend, mim_epochs=0, mim_weight=0.0, max_epochs=1),
+    )
+    ranks = run_kgsf.train_run(config, tmp_path / "run")
+    assert np.isfinite(ranks.among_all).all() and len(ranks.among_all)
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--preference.no-words"], "recommend.mim_weight is 0.025"),
+        (["--preference.no-words", "--preference.no-entities"], "nothing to read"),
+        (["--recommend.lr", "0"], "recommend.lr is 0.0, but it must be positive"),
+    ],
+)
+def test_contradictions_are_told_before_anything_is_loaded(flags, said):
+    with pytest.raises(KgcrsError, match=said):
+        load_config(KgsfConfig, flags, prog="train")
+
+
+def test_a_rate_that_diverges_names_its_flag(tmp_path):
+    config = replace(TINY, recommend=replace(TINY.recommend, lr=1e30, mim_epochs=0))
+    with pytest.raises(KgcrsError, match="lower --recommend.lr"):
+        run_kgsf.train_run(config, tmp_path / "run")
+
+
+def test_runs_have_folders_of_their_own():
+    assert str(default_run_dir(KgsfConfig(dataset="redial:my/files", seed=2))) == "runs/kgsf-redial-my-files-seed2"
+
+
+def test_the_generated_world_and_the_configs_have_settings_of_their_own():
+    words = with_default_config([], "kgsf", "synthetic_dialogue")
+    assert load_config(KgsfConfig, words, prog="train").preference.more_than == 20
+    files = sorted((CONFIGS / "kgsf").glob("*.toml"))
+    folders = {default_run_dir(load_config(KgsfConfig, ["--config", str(file)], prog="train")) for file in files}
+    assert len(folders) == len(files) >= 2
