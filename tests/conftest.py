@@ -25,6 +25,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests go first: a long one that starts last would keep one core busy and the others idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+    WORKS_LONG.update(slow)
+
+
+WORKS_LONG: set[Path] = set()
+"""Files whose programs run long enough to be worth optimising."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_programs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compiles without most optimisations where compiling is nearly all of the work: half the time, the same tests."""
+    jax.config.update("jax_disable_most_optimizations", request.path not in WORKS_LONG)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module", autouse=True)

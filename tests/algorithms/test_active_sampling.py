@@ -171,6 +171,7 @@ def test_a_small_pool_holds_the_most_uncertain_questions():
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), np.sort(picked))
 
 
+@pytest.mark.long
 def test_an_untrained_sampler_asks_by_weighted_entropy_all_session_long():
     here = setting(DATA, configure(protocol={"askable": "all"}, update={"negatives": "random"}))
     params = here.params._replace(active=fresh(here).policy)
@@ -308,7 +309,7 @@ def misled(state, trust):
     return state._replace(policy={"params": {**params, "trust": jnp.float32(trust)}})
 
 
-@pytest.mark.parametrize("trust", [0.0, -3.0])
+@pytest.mark.parametrize("trust", [0.0, pytest.param(-3.0, marks=pytest.mark.long)])
 def test_the_better_of_two_questions_wins(trust):
     data = two_arms()
     data.validate()

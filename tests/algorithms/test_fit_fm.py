@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcrs.algorithms import fit_fm
@@ -97,6 +97,7 @@ def test_second_negatives_satisfy_the_conversation_when_they_can():
     assert satisfied[possible].mean() > 0.9
 
 
+@settings(max_examples=20)  # each width has its own program
 @given(
     order=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75]), min_size=1, max_size=9),
     real=st.integers(1, 9),
@@ -273,6 +274,7 @@ def test_the_same_key_gives_the_same_fit_and_epochs_differ():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_lane_of_a_sweep_equals_that_run_alone():
     start = init_state(jax.random.key(0), DATA, 40, CONFIG)
     rates, drops = jnp.array([0.005, 0.02]), jnp.array([0.0, 0.3])

@@ -67,6 +67,7 @@ def test_rules_play_the_same_in_blocks_of_1_7_and_256(rules):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_kgensam_plays_the_same_in_blocks_of_1_7_and_256(full):
     log = blocks_agree(full, optimised=True)
     # Not all alike: wins after many different numbers of actions, of both kinds.

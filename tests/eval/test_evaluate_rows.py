@@ -35,6 +35,7 @@ def play(run, *rows, sessions=120):
     return [read_log(row_file(run, row)) for row in rows]
 
 
+@pytest.mark.long
 def test_rows_that_use_a_refusal_rank_differently(run):
     rule, demoted, updated = play(run, RULE, DEMOTED, UPDATED)
     np.testing.assert_array_equal(rule.item, demoted.item)

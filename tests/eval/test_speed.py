@@ -70,6 +70,7 @@ def test_the_compiled_simulator_and_the_numpy_loop_end_every_session_alike(here,
     assert [recommends(action) for action in range(6)] == [False, False, True] * 2
 
 
+@pytest.mark.long
 def test_the_turn_loop_plays_what_the_compiled_program_plays(here):
     key, sessions = jax.random.key(2), take(here.world.test, 6)
     log = play_compiled(here.params, key, sessions, spec=here.spec, block=6)

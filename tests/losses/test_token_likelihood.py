@@ -36,7 +36,14 @@ def test_mean_and_perplexity_by_hand():
     assert float(mean_nats(TokenLikelihood(jnp.float32(0), jnp.int32(0)))) == 0.0
 
 
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        plan if name in ("paper", "plain") else pytest.param(plan, marks=pytest.mark.long)
+        for name, plan in PLANS.items()
+    ],
+    ids=PLANS,
+)
 def test_loss_equals_the_table_of_all_probabilities_in_value_and_gradient(plan):
     plan = plan._replace(encoder_layers=1, decoder_layers=1)
     params, given = network(plan), inputs(plan)

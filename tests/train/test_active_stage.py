@@ -64,6 +64,7 @@ def test_training_that_gains_nothing_leaves_the_untrained_policy(monkeypatch):
     assert tree_hash(states[-1].best) == tree_hash(first.best) != tree_hash(states[-1].active.policy)
 
 
+@pytest.mark.long
 def test_without_a_step_every_validation_plays_the_same():
     first, states, metrics = run(0.0)
     assert len({row["valid_score"] for row in metrics}) == 1
