@@ -99,7 +99,6 @@ def test_likelihoods_of_two_halves_add_up():
     assert int(added.tokens) == int(whole.tokens) == 12
 
 
-@pytest.mark.slow
 def test_eight_replies_are_learned_by_heart():
     plan = SHALLOW._replace(sizes=SHALLOW.sizes._replace(dropout=0.0, relu_dropout=0.0))
     four = inputs(plan)
