@@ -7,8 +7,8 @@ from typing import Any
 
 from eval.kgpolicy_labels import flat_settings, shown
 from kgcrs.core.config import config_to_dict
+from kgcrs.core.run_folder import NOT_TRAINING
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
-from train.run_kgpolicy import NOT_TRAINING
 
 
 def flags_of(config: KgPolicyConfig) -> list[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kgcrs.core.config import config_to_dict
+from kgcrs.core.run_folder import NOT_TRAINING
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
-from train.run_kgpolicy import NOT_TRAINING
 
 Flat = dict[str, Any]
 SAMPLERS = {

@@ -24,8 +24,8 @@ from kgcrs.algorithms.ranking_world import RankingWorld, bpr_plan, build_ranking
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
-from kgcrs.core.run_folder import check_data, lock_folder, recorded_data, settings_hash
-from kgcrs.core.runlog import write_json, write_text
+from kgcrs.core.run_folder import NOT_TRAINING, check_data, lock_folder, recorded_data, settings_hash
+from kgcrs.core.runlog import write_arrays, write_json, write_text
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
 from kgcrs.data.fingerprint import data_fingerprint
@@ -33,7 +33,7 @@ from kgcrs.data.kg_schema import KgData
 from kgcrs.graph.item_sets import build_item_sets
 from kgcrs.models.recommenders.interface import Recommender
 from train.ranking_stages import CUTOFFS, fit_stage, rank_all
-from train.run_kgpolicy import NOT_TRAINING, save_ranking
+from train.run_kgpolicy import save_ranking
 
 USERS, DIAGNOSTICS, WALKS = "users.npz", "diagnostics.json", "walks"
 DRAWN = 6
@@ -129,9 +129,7 @@ def save_users(file: Path, run: FinishedRun) -> None:
     """Writes how many training items each test user has."""
     users = np.asarray(run.world.test.users)
     counts = np.bincount(run.data.pairs("train")[:, 0], minlength=run.data.num_users)
-    partial_file = file.with_suffix(".partial.npz")
-    np.savez_compressed(partial_file, user=users, train_items=counts[users].astype(np.int32))
-    partial_file.rename(file)
+    write_arrays(file, user=users, train_items=counts[users].astype(np.int32))
 
 
 def diagnostics(run: FinishedRun, pairs: int) -> dict[str, Any]:

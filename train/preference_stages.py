@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
-from jax import Array
 
 from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask
 from kgcrs.algorithms.fit_preference import (
     PreferenceHyper,
     PreferencePlan,
-    PreferenceState,
     init_preference,
     preference_epoch,
     rank_preferences,
@@ -22,22 +19,10 @@ from kgcrs.core.keys import stream
 from kgcrs.core.settings.kgsf import KgsfConfig
 from kgcrs.metrics.label_ranking import LabelRanks, gains_at
 from train.loop import Stage
+from train.selection import FitProgress, begun, judged
 
 CUTOFFS = (1, 10, 50)
 """k of R@k; the first and the last select."""
-
-
-class PreferenceProgress(NamedTuple):
-    """fit: training state. best: parameters with the best validation score so far, R@1 + R@50 over all labels.
-
-    best_score: float32 []. best_epoch: int32 []. bad: int32 [], validations since.
-    """
-
-    fit: PreferenceState
-    best: Any
-    best_score: Array
-    best_epoch: Array
-    bad: Array
 
 
 def preference_plan(config: KgsfConfig, world: DialogueWorld, goal: Literal["infomax", "items"]) -> PreferencePlan:
@@ -57,20 +42,6 @@ def rank_task(params: Any, task: LabelTask, world: DialogueWorld) -> LabelRanks:
 
 
 _rank = jax.jit(rank_preferences, static_argnames=("model", "block"))
-
-
-@jax.jit
-def judged(progress: PreferenceProgress, state: PreferenceState, score: Array) -> PreferenceProgress:
-    """Progress after a validation of `state` with `score`, float32 []; the better parameters are kept."""
-    better = score > progress.best_score
-    keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)  # noqa: E731
-    return PreferenceProgress(
-        state,
-        keep(state.params, progress.best),
-        jnp.maximum(score, progress.best_score),
-        keep(state.epoch, progress.best_epoch),
-        jnp.where(better, 0, progress.bad + 1),
-    )
 
 
 def infomax_stage(config: KgsfConfig, world: DialogueWorld) -> Stage:
@@ -99,11 +70,10 @@ def recommend_stage(config: KgsfConfig, world: DialogueWorld, start: Any = None)
     plan, hyper = preference_plan(config, world, "items"), preference_hyper(config)
     epoch = jax.jit(partial(preference_epoch, plan=plan))
 
-    def init() -> PreferenceProgress:
-        state = init_preference(stream(jax.random.key(config.seed), "recommend"), plan, start)
-        return PreferenceProgress(state, state.params, jnp.float32(-1.0), jnp.int32(0), jnp.int32(0))
+    def init() -> FitProgress:
+        return begun(init_preference(stream(jax.random.key(config.seed), "recommend"), plan, start))
 
-    def advance(progress: PreferenceProgress) -> tuple[PreferenceProgress, dict[str, Any]]:
+    def advance(progress: FitProgress) -> tuple[FitProgress, dict[str, Any]]:
         state, metrics = epoch(hyper, progress.fit, world.train, world.graphs)
         recall = gains_at(rank_task(state.params, world.valid, world).among_all, CUTOFFS).recall.mean(0)
         moved = judged(progress, state, recall[0] + recall[-1])

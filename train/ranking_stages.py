@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +19,10 @@ from kgcrs.data.kg_schema import KgData
 from kgcrs.metrics.full_ranking import RankedUsers, rank_users
 from kgcrs.models.recommenders.interface import Recommender
 from train.loop import Stage, whole_chunks
+from train.selection import FitProgress, begun, judged
 
 CUTOFFS = (20, 40, 60, 80, 100)
 """K of recall@K; the first one selects."""
-
-
-class FitProgress(NamedTuple):
-    """fit: training state. best: parameters with the best validation recall so far.
-
-    best_score: float32 []. best_epoch: int32 []. bad: int32 [], validations since.
-    """
-
-    fit: BprState
-    best: Any
-    best_score: Array
-    best_epoch: Array
-    bad: Array
 
 
 @partial(jax.jit, static_argnames=("recommender", "cutoffs"))
@@ -45,25 +33,6 @@ def rank_all(
     tables = recommender.tables(params, graph)
     scores_of = lambda user: recommender.scores_of_users(tables, user)  # noqa: E731
     return rank_users(scores_of, task.users, task.seen, task.relevant, cutoffs=cutoffs, width=task.width)
-
-
-def begun(state: BprState) -> FitProgress:
-    """Progress before the first validation."""
-    return FitProgress(state, state.params, jnp.float32(-1.0), jnp.int32(0), jnp.int32(0))
-
-
-@jax.jit
-def judged(progress: FitProgress, state: BprState, score: Array) -> FitProgress:
-    """Progress after a validation of `state` with recall `score`, float32 []; the better parameters are kept."""
-    better = score > progress.best_score
-    keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)  # noqa: E731
-    return FitProgress(
-        state,
-        keep(state.params, progress.best),
-        jnp.maximum(score, progress.best_score),
-        keep(state.epoch, progress.best_epoch),
-        jnp.where(better, 0, progress.bad + 1),
-    )
 
 
 def fit_stage(

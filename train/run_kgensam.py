@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -22,7 +21,7 @@ from kgcrs.algorithms.kgensam import (
 from kgcrs.algorithms.trained_agent import NOT_TRAINING, AgentParts, load_data, save_agent, training_hash
 from kgcrs.core.keys import stream
 from kgcrs.core.run_folder import RunFolder
-from kgcrs.core.runlog import MetricLog, result_table
+from kgcrs.core.runlog import MetricLog, result_table, write_arrays
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.schema import CrsData
@@ -100,12 +99,8 @@ def evaluate(params: AgentParams, world: World, config: KgensamConfig) -> Sessio
 
 
 def save_log(file: Path, log: SessionLog) -> None:
-    """Writes one row's sessions as a compressed NumPy archive (arrays only, no pickles)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npz")
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in log._asdict().items()}
-    np.savez_compressed(partial, **arrays)
-    partial.rename(file)
+    """Writes one row's sessions."""
+    write_arrays(file, **log._asdict())
 
 
 def train_run(config: KgensamConfig, run_dir: Path) -> SessionLog:

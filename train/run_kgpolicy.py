@@ -13,31 +13,24 @@ from kgcrs.algorithms.mf_start import started_from_mf
 from kgcrs.algorithms.ranking_checks import check_trainable
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.checkpoint import Checkpoints
-from kgcrs.core.run_folder import RunFolder, settings_hash
-from kgcrs.core.runlog import MetricLog, result_table
+from kgcrs.core.runlog import MetricLog, result_table, write_arrays
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
-from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.splits import with_validation_in_training
 from kgcrs.metrics.compare import user_bootstrap
 from kgcrs.metrics.full_ranking import RankedUsers
 from train.loop import run_stage, stored_steps
+from train.opening import open_run
 from train.ranking_curve import show_recall_curve
 from train.ranking_stages import CUTOFFS, fit_stage, mf_stage, rank_all
 from train.timing import timed
 
-NOT_TRAINING = ("run_dir", "data_root", "fresh")
-"""Settings that do not change what is trained."""
 STAGES = ["mf", "warm", "fit", "refit"]
 
 
 def save_ranking(file: Path, users: Any, ranked: RankedUsers) -> None:
-    """Writes per-user quality as a compressed NumPy archive (arrays only, no pickles)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npz")
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in ranked._asdict().items()}
-    np.savez_compressed(partial, user=np.asarray(users), cutoffs=np.array(CUTOFFS), **arrays)
-    partial.rename(file)
+    """Writes per-user quality."""
+    write_arrays(file, user=users, cutoffs=CUTOFFS, **ranked._asdict())
 
 
 def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
@@ -54,19 +47,7 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     world = build_ranking_world(data, config)
     recommender = make_recommender(data, config)
     sampler = make_sampler(config.sampler, recommender, world.graph, config.bpr.dim)
-    folder = RunFolder(
-        run_dir,
-        config,
-        seed=config.seed,
-        fresh=config.fresh,
-        may_differ=NOT_TRAINING,
-        data=data_fingerprint(data),
-    )
-    state = "resuming" if folder.is_resumed else "new run"
-    print(f"{run_dir}: {data.name}, {sampler.name}, {state}, seed {config.seed}", flush=True)
-    for remark in data.remarks:
-        print(f"note: {remark}", flush=True)
-    tag = settings_hash(config, run_dir, skip=NOT_TRAINING)
+    tag = open_run(config, run_dir, data, sampler.name)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None
         if config.bpr.mf_epochs:

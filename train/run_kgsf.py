@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
 
 from kgcrs.algorithms.dialogue_world import LabelTask, build_dialogue_world
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
-from kgcrs.core.run_folder import RunFolder, settings_hash
-from kgcrs.core.runlog import MetricLog, result_table
+from kgcrs.core.runlog import MetricLog, result_table, write_arrays
 from kgcrs.core.settings.kgsf import KgsfConfig
 from kgcrs.data import load_dialogue
-from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.vocab import build_vocabulary
 from kgcrs.metrics.label_ranking import LabelRanks
 from kgcrs.metrics.label_report import intervals
 from train.loop import run_stage, stored_steps
+from train.opening import open_run
 from train.preference_stages import CUTOFFS, infomax_stage, rank_task, recommend_stage
 from train.timing import timed
 
-NOT_TRAINING = ("run_dir", "data_root", "fresh")
-"""Settings that do not change what is trained."""
 STAGES = ["infomax", "recommend"]
 
 
@@ -43,19 +38,7 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks:
         raise KgcrsError(
             f"{data.name} has no training labels: a recommender must name an item after its conversation's first turn."
         )
-    folder = RunFolder(
-        run_dir,
-        config,
-        seed=config.seed,
-        fresh=config.fresh,
-        may_differ=NOT_TRAINING,
-        data=data_fingerprint(data),
-    )
-    state = "resuming" if folder.is_resumed else "new run"
-    print(f"{run_dir}: {data.name}, KGSF, {state}, seed {config.seed}", flush=True)
-    for remark in data.remarks:
-        print(f"note: {remark}", flush=True)
-    tag = settings_hash(config, run_dir, skip=NOT_TRAINING)
+    tag = open_run(config, run_dir, data, "KGSF")
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None
         if config.recommend.mim_epochs:
@@ -71,12 +54,8 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks:
 
 
 def save_ranks(file: Path, task: LabelTask, ranks: LabelRanks) -> None:
-    """Writes the rank of every label as a compressed NumPy archive (arrays only, no pickles)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npz")
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in ranks._asdict().items()}
-    np.savez_compressed(partial, target=np.asarray(task.samples.target), seeker=task.seeker, **arrays)
-    partial.rename(file)
+    """Writes the rank of every label."""
+    write_arrays(file, target=task.samples.target, seeker=task.seeker, **ranks._asdict())
 
 
 def show_result(task: LabelTask, ranks: LabelRanks) -> None:

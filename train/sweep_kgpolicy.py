@@ -30,7 +30,7 @@ from kgcrs.algorithms.ranking_world import (
 )
 from kgcrs.algorithms.sweep import Trainer, count_numbers, hyper_names
 from kgcrs.core.keys import stream
-from kgcrs.core.run_folder import settings_hash
+from kgcrs.core.run_folder import NOT_TRAINING, settings_hash
 from kgcrs.core.runlog import MetricLog
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.core.settings.require import require
@@ -38,8 +38,8 @@ from kgcrs.data import load_kg
 from kgcrs.data.kg_schema import KgData
 from kgcrs.models.recommenders.interface import Recommender
 from train.loop import _all_finite
-from train.ranking_stages import CUTOFFS, FitProgress, begun, judged, rank_all
-from train.run_kgpolicy import NOT_TRAINING
+from train.ranking_stages import CUTOFFS, rank_all
+from train.selection import FitProgress, begun, judged
 from train.sweep import KgPolicySweepConfig, setting_names
 from train.sweep_system import Prepared, System
 

@@ -16,7 +16,7 @@ from kgcrs.algorithms.trained_agent import load_agent
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError, closest
 from kgcrs.core.keys import stream
-from kgcrs.core.run_folder import check_data, recorded_data, settings_hash
+from kgcrs.core.run_folder import NOT_TRAINING, check_data, recorded_data, settings_hash
 from kgcrs.core.run_settings import read_settings
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
@@ -25,9 +25,6 @@ from kgcrs.data.kg_build import kg_of_crs
 from kgcrs.data.kg_schema import KgData
 from kgcrs.models.recommenders.interface import Recommender
 from kgcrs.models.recommenders.mf import mf
-
-NOT_TRAINING = ("run_dir", "data_root", "fresh")
-"""Settings of a KGPolicy run that do not change what is trained."""
 
 
 class TrainedRecommender(NamedTuple):

@@ -20,6 +20,9 @@ _STARTED = frozenset({_LOCK, "config.json", "versions.json", ".config.json.new",
 _HELD: dict[Path, IO[str]] = {}
 """Locks of this process, by folder: the same process may open a run again."""
 
+NOT_TRAINING = ("run_dir", "data_root", "fresh")
+"""Settings of KGPolicy and KGSF runs that do not change what is trained."""
+
 
 class RunFolder:
     """One run on disk: `config.json`, `versions.json`, `run.json`, `metrics.jsonl` and `checkpoints/`.

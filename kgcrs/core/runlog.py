@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import kgcrs
 from kgcrs.core.console import progress, result_table
 
@@ -166,4 +168,13 @@ def write_text(file: Path, text: str) -> None:
     # Written beside and renamed, so that a full disk or a kill never leaves half a file.
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, encoding="utf-8")
+    os.replace(beside, file)
+
+
+def write_arrays(file: Path, **arrays: Any) -> None:
+    """Writes named arrays as a compressed NumPy archive (no pickles), whole or not at all; makes the folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(".partial.npz")
+    named: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
+    np.savez_compressed(beside, **named)
     os.replace(beside, file)

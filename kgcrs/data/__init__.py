@@ -14,7 +14,6 @@ data = load_dialogue("redial:release.zip")     # your own copy of ReDial's offic
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ from kgcrs.data.dialogue_sources import (
 from kgcrs.data.kg_build import kg_of_crs
 from kgcrs.data.kg_schema import KgData
 from kgcrs.data.own import load_folder
-from kgcrs.data.roots import ROOT_VARIABLE, find_root, folder_of
+from kgcrs.data.roots import ROOT_VARIABLE, FolderSource, find_root, folder_of
 from kgcrs.data.schema import CrsData
 from kgcrs.data.sources.alibaba_ifashion_mini import load_alibaba_ifashion_mini
 from kgcrs.data.sources.amazon_book import load_amazon_book
@@ -92,21 +91,7 @@ DATASETS: dict[str, Source] = {
 }
 
 
-class KgSource(NamedTuple):
-    """What a person should know about a data set with a knowledge graph, and how it is read.
-
-    Attributes:
-      summary: size and content in a few words.
-      origin: where the files come from.
-      folder: below the data root; "" for the embedded world.
-      read: takes the data root and a seed.
-    """
-
-    summary: str
-    origin: str
-    folder: str
-    read: Callable[[Path, int], KgData]
-
+KgSource = FolderSource[KgData]
 
 KG_DATASETS: dict[str, KgSource] = {
     "synthetic_kg": KgSource(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
-from kgcrs.data.dialogue_schema import Turn
+from kgcrs.data.dialogue_schema import Conversation, DialogueData, Turn
+from kgcrs.data.entity_graph import EntityGraph
+from kgcrs.data.sources.conceptnet import WordGraph
 
 # All @ before a number go together: "@@5" would be left as "@5", which is a mark.
 _MARK = re.compile(r"@+([0-9]+)")
@@ -43,6 +45,42 @@ def mark_items(text: str, item_of: Callable[[str], int | None]) -> tuple[str, tu
 
     marked = _MARK.sub(rewrite, text)
     return " ".join(marked.split()), tuple(items), strays
+
+
+def assemble(
+    name: str,
+    conversations: Iterable[Conversation],
+    entities: EntityGraph,
+    words: WordGraph,
+    item_text: Sequence[str],
+    remarks: Iterable[str],
+) -> DialogueData:
+    """Puts conversations and both graphs together and checks the whole.
+
+    Args:
+      item_text: one line per item, "" where there is none; as many as there are items.
+      remarks: what loading changed; that of the word graph is added.
+
+    Raises:
+      KgcrsError: as `DialogueData.validate`.
+    """
+    data = DialogueData(
+        name=name,
+        conversations=tuple(conversations),
+        num_items=len(item_text),
+        num_entities=len(entities.entity_names),
+        num_relations=len(entities.relation_names),
+        entity_names=entities.entity_names,
+        relation_names=entities.relation_names,
+        triples=entities.triples,
+        mapped=entities.mapped,
+        word_names=words.names,
+        word_edges=words.edges,
+        item_text=tuple(item_text),
+        remarks=(*remarks, words.remark),
+    )
+    data.validate()
+    return data
 
 
 def merge_turns(messages: Iterable[Turn]) -> tuple[Turn, ...]:

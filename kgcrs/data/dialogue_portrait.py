@@ -8,10 +8,10 @@ import numpy as np
 
 from kgcrs.data.dialogue_counts import count_labels
 from kgcrs.data.dialogue_schema import ITEM_MARK, SEEKER, Conversation, DialogueData
+from kgcrs.data.kg_portrait import relation_lines
 from kgcrs.data.portrait import columns
 from kgcrs.data.schema import SPLITS
 
-_MOST_RELATIONS = 12
 _MOST_TURNS = 8
 
 
@@ -72,17 +72,11 @@ def _graph(data: DialogueData) -> list[str]:
     heads, relations, tails = data.triples.T
     degree = np.bincount(np.concatenate([heads, tails]), minlength=data.num_entities)
     items = degree[: data.num_items]
-    per_relation = np.bincount(relations, minlength=data.num_relations)
-    order = np.argsort(-per_relation, kind="stable")
-    shown = [(data.relation_names[r], f"{per_relation[r]:,}") for r in order[:_MOST_RELATIONS]]
-    rest = order[_MOST_RELATIONS:]
-    if rest.size:
-        shown.append((f"and {rest.size} more", f"{per_relation[rest].sum():,}"))
     return [
         f"  items with a triple: {(items > 0).mean():.1%}; triples per item: mean {items.mean():.1f}, "
         f"median {np.median(items):g}, max {items.max():,}",
         "",
-        *columns([("relation", "triples"), *shown], indent=2),
+        *relation_lines(relations, data.relation_names),
     ]
 
 

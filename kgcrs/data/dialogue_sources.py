@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from kgcrs.core.errors import KgcrsError, closest
 from kgcrs.data.dialogue_schema import DialogueData
-from kgcrs.data.roots import ROOT_VARIABLE, find_root, folder_of
+from kgcrs.data.roots import ROOT_VARIABLE, FolderSource, find_root, folder_of
 from kgcrs.data.sources.crslab import load_crslab
 from kgcrs.data.sources.inspired import load_inspired
 from kgcrs.data.sources.redial import load_redial
@@ -19,20 +17,7 @@ REDIAL_PREFIX = "redial:"
 CRSLAB_PREFIX = "crslab:"
 
 
-class DialogueSource(NamedTuple):
-    """What a person should know about a data set with dialogues, and how it is read.
-
-    Attributes:
-      summary: size and content in a few words.
-      origin: where the files come from.
-      folder: below the data root; "" for the embedded world.
-      read: takes the data root and a seed.
-    """
-
-    summary: str
-    origin: str
-    folder: str
-    read: Callable[[Path, int], DialogueData]
+DialogueSource = FolderSource[DialogueData]
 
 
 def _synthetic(root: Path, seed: int) -> DialogueData:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kgcrs.data.kg_schema import KgData
 from kgcrs.data.portrait import columns
-from kgcrs.data.schema import SPLITS
+from kgcrs.data.schema import SPLITS, IntArray
 
 _MOST_RELATIONS = 12
 
@@ -56,21 +58,26 @@ def _splits(data: KgData, trained: np.ndarray) -> list[str]:
     return columns(rows, indent=2)
 
 
+def relation_lines(relations: IntArray, names: Sequence[str]) -> list[str]:
+    """Returns a table of the most frequent relations among triples with the given relations, int32 [M]."""
+    per_relation = np.bincount(relations, minlength=len(names))
+    order = np.argsort(-per_relation, kind="stable")
+    shown = [(names[r], f"{per_relation[r]:,}") for r in order[:_MOST_RELATIONS]]
+    rest = order[_MOST_RELATIONS:]
+    if rest.size:
+        shown.append((f"and {rest.size} more", f"{per_relation[rest].sum():,}"))
+    return columns([("relation", "triples"), *shown], indent=2)
+
+
 def _graph(data: KgData) -> list[str]:
     heads, relations, tails = data.triples.T
     degree = np.bincount(np.concatenate([heads, tails]), minlength=data.num_entities)
     items, others = degree[: data.num_items], degree[data.num_items :]
-    per_relation = np.bincount(relations, minlength=data.num_relations)
-    order = np.argsort(-per_relation, kind="stable")
-    shown = [(data.relation_names[r], f"{per_relation[r]:,}") for r in order[:_MOST_RELATIONS]]
-    rest = order[_MOST_RELATIONS:]
-    if rest.size:
-        shown.append((f"and {rest.size} more", f"{per_relation[rest].sum():,}"))
     return [
         f"  items with a triple: {(items > 0).mean():.1%}; triples per item: {_spread(items)}",
         f"  triples per other entity: {_spread(others)}" if others.size else "  no entities beside the items",
         "",
-        *columns([("relation", "triples"), *shown], indent=2),
+        *relation_lines(relations, data.relation_names),
     ]
 
 

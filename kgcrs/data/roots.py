@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 from kgcrs.core.errors import KgcrsError
 
 ROOT_VARIABLE = "KGCRS_DATA"
+
+
+Data = TypeVar("Data")
+
+
+class FolderSource(NamedTuple, Generic[Data]):
+    """What a person should know about a data set before loading it, and how it is read.
+
+    Attributes:
+      summary: size and content in a few words.
+      origin: where the files come from.
+      folder: below the data root; "" for an embedded world.
+      read: takes the data root and a seed.
+    """
+
+    summary: str
+    origin: str
+    folder: str
+    read: Callable[[Path, int], Data]
 
 
 def find_root(dataset: str, data_root: str | Path | None) -> Path:

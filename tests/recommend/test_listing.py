@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import train.run_kgpolicy as run_kgpolicy
 from kgcrs.algorithms.trained_recommender import NOT_TRAINING, load_recommender, tables_for_newcomer
 from kgcrs.core.config import config_from_dict, config_hash
 from kgcrs.core.errors import KgcrsError
@@ -197,10 +196,6 @@ def test_a_run_older_than_a_setting_still_loads(run_dir, tmp_path, capsys):
     text.write_text(json.dumps(meta | {"config_hash": then}))
     assert recommend(load_recommender(run), user=1, k=3)
     assert "bpr.warm_epochs" in capsys.readouterr().err
-
-
-def test_training_and_loading_agree_on_what_is_no_setting_of_training():
-    assert run_kgpolicy.NOT_TRAINING == NOT_TRAINING
 
 
 @pytest.mark.slow

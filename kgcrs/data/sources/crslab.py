@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError
-from kgcrs.data.dialogue_build import mark_items, merge_turns, stranger
+from kgcrs.data.dialogue_build import assemble, mark_items, merge_turns, stranger
 from kgcrs.data.dialogue_schema import ITEM_MARK, RECOMMENDER, SEEKER, Conversation, DialogueData, Turn
 from kgcrs.data.entity_graph import EntityGraph, Nodes, build_entity_graph, no_entity_graph, readable
 from kgcrs.data.jsonl import Record, field, read_json, typed
@@ -71,29 +71,19 @@ def load_crslab(folder: Path, *, seed: int = 0) -> DialogueData:
     ]
     words = _words(folder / "conceptnet_subkg.txt")
     unknown = sum(key.startswith("@") for key in keys)
-    data = DialogueData(
-        name=folder.resolve().name,
-        conversations=tuple(one for one in conversations if one.turns),
-        num_items=len(titles),
-        num_entities=len(entities.entity_names),
-        num_relations=len(entities.relation_names),
-        entity_names=entities.entity_names,
-        relation_names=entities.relation_names,
-        triples=entities.triples,
-        mapped=entities.mapped,
-        word_names=words.names,
-        word_edges=words.edges,
-        item_text=("",) * len(titles),
-        remarks=(
+    return assemble(
+        folder.resolve().name,
+        (one for one in conversations if one.turns),
+        entities,
+        words,
+        ("",) * len(titles),
+        (
             "Speakers are not identified: every conversation has a seeker of its own.",
             remark,
             *entities.remarks,
             f"Movies known by a mark in the text only, isolated items here: {unknown:,}.",
-            words.remark,
         ),
     )
-    data.validate()
-    return data
 
 
 def _dialogs(folder: Path, split: str) -> list[tuple[str, list[Record]]]:

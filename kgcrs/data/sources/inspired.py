@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError, closest
-from kgcrs.data.dialogue_build import mark_items, merge_turns, stranger
+from kgcrs.data.dialogue_build import assemble, mark_items, merge_turns, stranger
 from kgcrs.data.dialogue_schema import RECOMMENDER, SEEKER, Conversation, DialogueData, Turn
 from kgcrs.data.entity_graph import EntityGraph, Nodes, build_entity_graph, readable
 from kgcrs.data.jsonl import Record, field, read_json_lines
@@ -101,28 +101,18 @@ def load_inspired(data_root: Path, graph: str = "dbpedia", seed: int = 0) -> Dia
     ]
     words = read_word_graph(folder.parent)
     linked = "resources of DBpedia as published" if graph == "dbpedia" else "names of the graph, plurals included"
-    data = DialogueData(
-        name="inspired" if graph == "dbpedia" else f"inspired_{graph}",
-        conversations=tuple(conversations),
-        num_items=len(titles),
-        num_entities=len(entities.entity_names),
-        num_relations=len(entities.relation_names),
-        entity_names=entities.entity_names,
-        relation_names=entities.relation_names,
-        triples=entities.triples,
-        mapped=entities.mapped,
-        word_names=words.names,
-        word_edges=words.edges,
-        item_text=("",) * len(titles),
-        remarks=(
+    return assemble(
+        "inspired" if graph == "dbpedia" else f"inspired_{graph}",
+        conversations,
+        entities,
+        words,
+        ("",) * len(titles),
+        (
             "Speakers are not identified: every dialogue has a seeker of its own.",
             f"Entities: {linked}; links to items are left out, because movies are mentioned apart.",
             *entities.remarks,
-            words.remark,
         ),
     )
-    data.validate()
-    return data
 
 
 def _check_counts(place: str, records: Sequence[Record], published: SplitCounts) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kgcrs.core.errors import KgcrsError
+from kgcrs.data.dialogue_build import assemble
 from kgcrs.data.dialogue_counts import LabelCounts, count_labels
 from kgcrs.data.dialogue_schema import Conversation, DialogueData
 from kgcrs.data.jsonl import Record, field, read_json_lines
@@ -97,22 +98,14 @@ def load_redial(data_root: Path, graph: str = "kgsf", seed: int = 0, extra: bool
         told += silent
         remarks += more
     words = read_word_graph(folder.parent)
-    data = DialogueData(
-        name="redial" if graph == "kgsf" else f"redial_{graph}",
-        conversations=tuple(told),
-        num_items=len(movies),
-        num_entities=len(entities.entity_names),
-        num_relations=len(entities.relation_names),
-        entity_names=entities.entity_names,
-        relation_names=entities.relation_names,
-        triples=entities.triples,
-        mapped=entities.mapped,
-        word_names=words.names,
-        word_edges=words.edges,
-        item_text=tuple(map(describe_movie, movies)),
-        remarks=(*remarks, words.remark),
+    data = assemble(
+        "redial" if graph == "kgsf" else f"redial_{graph}",
+        told,
+        entities,
+        words,
+        list(map(describe_movie, movies)),
+        remarks,
     )
-    data.validate()
     _check_labels(folder, data, graph)
     return data
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError
+from kgcrs.data.dialogue_build import assemble
 from kgcrs.data.dialogue_schema import DialogueData
 from kgcrs.data.entity_graph import no_entity_graph
 from kgcrs.data.jsonl import Record, parse_json_lines, read_zip_member
@@ -75,23 +76,14 @@ def load_redial_release(
         parse_part(test, f"{path}/{TEST}", item_of, links, test=True, valid=valid),
     )
     words = read_word_graph(data_root if data_root is not None else path.parent)
-    data = DialogueData(
-        name=path.resolve().stem,
-        conversations=parts[0].conversations + parts[1].conversations,
-        num_items=len(movies),
-        num_entities=len(entities.entity_names),
-        num_relations=len(entities.relation_names),
-        entity_names=entities.entity_names,
-        relation_names=entities.relation_names,
-        triples=entities.triples,
-        mapped=entities.mapped,
-        word_names=words.names,
-        word_edges=words.edges,
-        item_text=tuple(map(describe_movie, movies)),
-        remarks=(*part_remarks(parts), *remarks, words.remark),
+    return assemble(
+        path.resolve().stem,
+        parts[0].conversations + parts[1].conversations,
+        entities,
+        words,
+        list(map(describe_movie, movies)),
+        (*part_remarks(parts), *remarks),
     )
-    data.validate()
-    return data
 
 
 def hold_out(records: Sequence[Record], *, seed: int) -> frozenset[str]:
