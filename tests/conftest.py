@@ -30,14 +30,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 WORKS_LONG: set[Path] = set()
 """Files whose programs run long enough to be worth optimising."""
+COMPILES = {"cheaply": False}
+"""How this process compiles at the moment."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cheap_programs(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Compiles without most optimisations where compiling is nearly all of the work: half the time, the same tests."""
-    jax.config.update("jax_disable_most_optimizations", request.path not in WORKS_LONG)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def cheap_programs(request: pytest.FixtureRequest) -> None:
+    """Compiles without most optimisations where compiling is nearly all of the work: half the time, the same tests.
+
+    Programs compiled the other way are forgotten: two compilations of one function may differ in the last bit.
+    """
+    cheap = request.path not in WORKS_LONG
+    if cheap != COMPILES["cheaply"]:
+        COMPILES["cheaply"] = cheap
+        jax.config.update("jax_disable_most_optimizations", cheap)
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="module", autouse=True)
