@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 
 from eval.kgpolicy_labels import Flat, flat_settings
 from eval.kgpolicy_run import DIAGNOSTICS, USERS
+from eval.run_files import read_arrays, read_metrics, read_object
 from kgcrs.core.config import config_from_dict
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
@@ -143,50 +143,27 @@ def _has_recall(file: Path) -> bool:
         with np.load(file, allow_pickle=False) as stored:
             return "recall" in stored.files
     except (OSError, ValueError, EOFError, BadZipFile):
-        raise _damaged(file, file.parent.parent) from None
-
-
-def _arrays(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        raise _damaged(file, file.parent.parent) from None
+        raise KgcrsError(f"'{file}' is damaged or foreign: {_cure(file)}.") from None
 
 
 def _fit_rows(run_dir: Path) -> list[dict[str, Any]]:
-    file = run_dir / "metrics.jsonl"
-    try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        fit = [row for row in rows if row["stage"] == "fit" and row.get("valid_recall@20") is not None]
-    except FileNotFoundError:
-        raise _missing(file, run_dir) from None
-    except (ValueError, KeyError, TypeError):
-        raise KgcrsError(f"'{file}' is damaged: restore it, or train the run again.") from None
+    rows = read_metrics(run_dir, "python -m train.kgpolicy")
+    fit = [row for row in rows if row["stage"] == "fit" and row.get("valid_recall@20") is not None]
     if not fit:
-        raise KgcrsError(f"'{file}' has no validation of the stage fit: repeat the training command of '{run_dir}'.")
+        raise KgcrsError(
+            f"'{run_dir / 'metrics.jsonl'}' has no validation of the stage fit: repeat the training command of "
+            f"'{run_dir}'."
+        )
     return fit
 
 
 def _json(file: Path, run_dir: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(file, run_dir) from None
-    except (OSError, ValueError):
-        values = None
-    if not isinstance(values, dict):
-        raise KgcrsError(f"'{file}' does not read as JSON settings or facts: restore it, or train the run again.")
-    return values
+    return read_object(file, run_dir, "python -m train.kgpolicy")
 
 
-def _missing(file: Path, run_dir: Path) -> KgcrsError:
-    return KgcrsError(
-        f"'{run_dir}' holds no finished run ({file.name} is missing): give a folder made by python -m train.kgpolicy."
-    )
+def _arrays(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    return read_arrays(file, names, _cure(file))
 
 
-def _damaged(file: Path, run_dir: Path) -> KgcrsError:
-    return KgcrsError(
-        f"'{file}' is damaged or foreign: delete it, then python -m eval.kgpolicy --again --run {run_dir}."
-    )
+def _cure(file: Path) -> str:
+    return f"delete it, then python -m eval.kgpolicy --again --run {file.parent.parent}"

@@ -8,6 +8,7 @@ from typing import Any
 from eval.kgpolicy_labels import rewards_of
 from eval.kgpolicy_numbers import DATA, EPOCH_SECONDS, EXPLORATIONS, PUBLISHED, REWARDS, Published
 from eval.kgpolicy_plots import span
+from eval.markdown import interval_cell, signed_cell, table
 
 Row = Mapping[str, Any]
 """See `eval.kgpolicy_rows.make_rows`."""
@@ -19,7 +20,7 @@ def main_table(rows: Sequence[Row], dataset: str) -> list[str]:
     header = ["row", "seeds", "recall@20", "NDCG@20", "NDCG@20 as KGAT prints it"]
     body = []
     for row in rows:
-        quality = [_interval(row["metrics"][name]) for name in ("recall@20", "ndcg@20", "ndcg_kgat@20")]
+        quality = [interval_cell(row["metrics"][name]) for name in ("recall@20", "ndcg@20", "ndcg_kgat@20")]
         printed = [_published(published_of(row, dataset))] if nearest else []
         body.append([_strong(row), f"{len(row['seeds'])}", *quality, *printed])
     return table([*header, *([f"published, {nearest.name}"] if nearest else [])], body, left=1)
@@ -76,7 +77,7 @@ def difference_tables(rows: Sequence[Row]) -> list[str]:
                     f"{100 * part['mean'] / base:+.1f} %".replace("-", "−") if base else "–"
                     for part, base in zip(parts, _base(rows, name), strict=True)
                 ]
-                cells = [f"{_signed(part)} ({share})" for part, share in zip(parts, relative, strict=True)]
+                cells = [f"{signed_cell(part)} ({share})" for part, share in zip(parts, relative, strict=True)]
                 body.append([_strong(row), f"{len(one['seeds'])}", *cells])
         lines += [
             "",
@@ -138,17 +139,11 @@ def activity_table(rows: Sequence[Row]) -> list[str]:
     ranges = known[0]["groups"]
     header = ["row", *(f"{span(low, high)} ({users:,} users)" for low, high, users in ranges)]
     body = [
-        [row["row"], *(_interval(row["metrics"][f"ndcg@20 group {g}"]) for g in range(len(ranges)))] for row in known
+        [row["row"], *(interval_cell(row["metrics"][f"ndcg@20 group {g}"]) for g in range(len(ranges)))]
+        for row in known
     ]
     title = "**NDCG@20 by training interactions of the user (paper, Fig. 4)**: groups with about equally many in all"
     return ["", title, "", *table(header, body, left=1)]
-
-
-def table(header: Sequence[str], body: Sequence[Sequence[str]], *, left: int) -> list[str]:
-    """Markdown lines of a table. left: columns aligned left, the rest right."""
-    align = ["---"] * left + ["---:"] * (len(header) - left)
-    rows = [header, align, *([cell.replace("|", "\\|") for cell in row] for row in body)]
-    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _small_table(
@@ -159,7 +154,7 @@ def _small_table(
         [
             name,
             f"{len(row['seeds'])}",
-            *(_interval(row["metrics"][metric]) for metric in ("recall@20", "ndcg@20", "ndcg_kgat@20")),
+            *(interval_cell(row["metrics"][metric]) for metric in ("recall@20", "ndcg@20", "ndcg_kgat@20")),
             " / ".join(f"{number:.4f}" for number in printed[name]) if name in printed else "–",
         ]
         for name, row in chosen
@@ -196,17 +191,6 @@ def _base(rows: Sequence[Row], name: str) -> list[float]:
 
 def _strong(row: Row) -> str:
     return f"**{row['row']}**" if row["is_main"] else str(row["row"])
-
-
-def _interval(estimate: Mapping[str, float]) -> str:
-    mean, low, high = (estimate[end] for end in ("mean", "lo", "hi"))
-    return "–" if mean != mean else f"{mean:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _signed(estimate: Mapping[str, float]) -> str:
-    mean, low, high = (f"{estimate[end]:+.4f}".replace("-", "−") for end in ("mean", "lo", "hi"))
-    leaves_out = estimate["lo"] > 0 or estimate["hi"] < 0
-    return f"**{mean}** [{low}, {high}]" if leaves_out else f"{mean} [{low}, {high}]"
 
 
 def _plain(diagnostics: Mapping[str, Any], name: str, *, percent: bool = False, digits: int = 3) -> str:

@@ -1,0 +1,115 @@
+"""What a trained recommender attends to in one test conversation, chosen by a rule (KGSF Fig. 4)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eval.kgsf_runs import KgsfRun
+from eval.kgsf_world import TestSet, speak
+from eval.markdown import plain_text
+from kgcrs.algorithms.dialogue_world import make_plan
+from kgcrs.core.checkpoint import Checkpoints
+from kgcrs.core.run_folder import NOT_TRAINING, settings_hash
+from kgcrs.models.kgsf import build_kgsf_graphs, encode_graphs, init_kgsf, recommend, user_vector
+
+RULES = {
+    "first": "the first test label, in the order of the data, that the conversation has not named yet and before which "
+    "at least 3 entities and 6 words of the word graph were named",
+    "cold": "the first test label before which no item, at least 1 other entity and 6 words of the word graph were "
+    "named",
+}
+"""Which conversation is drawn; `none` draws none."""
+MOST_SHOWN = 12
+
+
+class Attention(NamedTuple):
+    """One conversation as the recommender sees it.
+
+    conversation: its id. turns: (who, text with titles) before the label. target: title. rank: from 1, among all items.
+    best: titles of the five items with the highest scores. words, entities: (name, weight), heaviest first; each adds
+    up to 1. share: of the words in the user's vector.
+    """
+
+    conversation: str
+    turns: list[tuple[str, str]]
+    target: str
+    rank: float
+    best: list[str]
+    words: list[tuple[str, float]]
+    entities: list[tuple[str, float]]
+    share: float
+
+    def as_json(self, section: str, run: str) -> dict[str, Any]:
+        """Plain values for the JSON file."""
+        return {"table": "attention", "section": section, "run": run, **self._asdict()}
+
+
+def chosen_label(test: TestSet, rule: str) -> int | None:
+    """The test label that a rule of `RULES` chooses; None where nothing fits."""
+    samples = test.samples
+    entities, words = ((ids >= 0).sum(axis=1) for ids in (samples.context.entities, samples.context.words))
+    if rule == "cold":
+        fits = samples.cold & (entities >= 1) & (words >= 6)
+    else:
+        fits = samples.novel & (entities >= 3) & (words >= 6)
+    return int(np.flatnonzero(fits)[0]) if fits.any() else None
+
+
+def read_attention(run: KgsfRun, test: TestSet, label: int) -> Attention | None:
+    """Loads the recommender of a run and shows it one context.
+
+    Returns:
+      The weights; None where the folder no longer holds the recommender's parameters.
+
+    Raises:
+      KgcrsError: the parameters are damaged, or those of other settings or data.
+    """
+    kept = Checkpoints(run.path / "recommender", config_hash=settings_hash(run.config, run.path, skip=NOT_TRAINING))
+    if kept.latest() is None:
+        return None
+    data, samples, told = test.data, test.samples, run.config.preference
+    plan = make_plan(data, told)
+    graphs = build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=told.more_than)
+    params = kept.restore(init_kgsf(jax.random.key(0), plan))
+    encoded = encode_graphs(params, plan, graphs)
+    entities, words = samples.context.entities[[label]], samples.context.words[[label]]
+    seen = user_vector(params, plan, encoded, jnp.asarray(entities), jnp.asarray(words))
+    scores = np.asarray(recommend(params, plan, encoded, seen.vector))[0]
+    assert run.labels is not None  # only runs with a recommender have a checkpoint of one
+    place, turn = int(samples.conversation[label]), int(samples.turn[label])
+    return Attention(
+        data.conversations[place].id,
+        speak(data, place, range(turn)),
+        data.entity_names[int(samples.target[label])],
+        float(run.labels.ranks.among_all[label]) + 1.0,
+        [data.entity_names[item] for item in np.argsort(-scores, kind="stable")[:5]],
+        _named(data.word_names, words[0], np.asarray(seen.word_weights)[0]),
+        _named(data.entity_names, entities[0], np.asarray(seen.entity_weights)[0]),
+        float(seen.gate[0]),
+    )
+
+
+def attention_lines(found: Attention, rule: str, name: str, picture: str) -> list[str]:
+    """Markdown of one conversation. name: of the run's row. picture: file name."""
+    said = [f"> {who}: {plain_text(text)}<br>" for who, text in found.turns]
+    said[-1] = said[-1].removesuffix("<br>")
+    return [
+        f"{name}, lowest seed. The conversation is chosen by the rule `{rule}`: {RULES[rule]}.",
+        "",
+        *said,
+        "",
+        f"The recommender then named {plain_text(found.target)}, which the model ranks at {found.rank:g}; its first "
+        f"five: {plain_text('; '.join(found.best))}. Words make up {100 * found.share:.0f} % of the user's vector.",
+        "",
+        f"![Attention over words and entities]({picture})",
+        "",
+    ]
+
+
+def _named(names: tuple[str, ...], ids: np.ndarray, weights: np.ndarray) -> list[tuple[str, float]]:
+    order = [at for at in np.argsort(-weights, kind="stable") if ids[at] >= 0]
+    return [(names[ids[at]], float(weights[at])) for at in order]
