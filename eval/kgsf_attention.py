@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eval.kgsf_runs import KgsfRun
-from eval.kgsf_world import TestSet, speak
+from eval.kgsf_world import HeldOut, speak
 from eval.markdown import plain_text
 from kgcrs.algorithms.dialogue_world import make_plan
 from kgcrs.core.checkpoint import Checkpoints
@@ -48,7 +48,7 @@ class Attention(NamedTuple):
         return {"table": "attention", "section": section, "run": run, **self._asdict()}
 
 
-def chosen_label(test: TestSet, rule: str) -> int | None:
+def chosen_label(test: HeldOut, rule: str) -> int | None:
     """The test label that a rule of `RULES` chooses; None where nothing fits."""
     samples = test.samples
     entities, words = ((ids >= 0).sum(axis=1) for ids in (samples.context.entities, samples.context.words))
@@ -59,7 +59,7 @@ def chosen_label(test: TestSet, rule: str) -> int | None:
     return int(np.flatnonzero(fits)[0]) if fits.any() else None
 
 
-def read_attention(run: KgsfRun, test: TestSet, label: int) -> Attention | None:
+def read_attention(run: KgsfRun, test: HeldOut, label: int) -> Attention | None:
     """Loads the recommender of a run and shows it one context.
 
     Returns:

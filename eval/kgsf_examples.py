@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.kgsf_groups import Group
 from eval.kgsf_replies import tokens_of
-from eval.kgsf_world import TestSet, speak, with_titles
+from eval.kgsf_world import HeldOut, speak, with_titles
 from eval.markdown import plain_text
 from kgcrs.data.tokenize import detokenize
 from kgcrs.data.vocab import UNK
@@ -22,7 +22,7 @@ RULE = (
 )
 
 
-def example_places(test: TestSet) -> list[int]:
+def example_places(test: HeldOut) -> list[int]:
     """Rows of the replies to show: equally spaced among those whose human reply names an item.
 
     Returns:
@@ -33,7 +33,7 @@ def example_places(test: TestSet) -> list[int]:
     return [int(place) for place in named[steps]]
 
 
-def example_lines(groups: Sequence[Group], test: TestSet) -> list[str]:
+def example_lines(groups: Sequence[Group], test: HeldOut) -> list[str]:
     """Markdown of the examples; empty without any replies."""
     shown = [group for group in groups if group.is_main]
     if not shown:

@@ -17,7 +17,7 @@ from eval.kgsf_ranking import difference_lines, ranking_lines, ranking_rows, see
 from eval.kgsf_replies import reply_lines, reply_rows
 from eval.kgsf_runs import COMMAND, read_run
 from eval.kgsf_words import header_lines, introduction, published_lines, reply_notes
-from eval.kgsf_world import TestSet, load_test_set
+from eval.kgsf_world import HeldOut, load_test_set
 from eval.report import json_report
 from eval.run_flags import changed_flags
 from kgcrs.core.config import config_to_dict, load_config
@@ -64,7 +64,7 @@ def write_page(
 
 
 def section_lines(
-    section: Section, test: TestSet, out: Path, stem: str, attention: str
+    section: Section, test: HeldOut, out: Path, stem: str, attention: str
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """(Markdown lines, JSON rows) of one test set; draws its pictures."""
     groups, speakers = recommender_groups(section), reply_groups(section)
@@ -103,7 +103,7 @@ def learning_lines(groups: Sequence[Group], out: Path, stem: str, title: str) ->
 
 
 def attention_part(
-    main: Group, section: Section, test: TestSet, out: Path, stem: str, rule: str
+    main: Group, section: Section, test: HeldOut, out: Path, stem: str, rule: str
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """(Markdown lines, JSON rows) of Fig. 4."""
     run, label = main.runs[0], chosen_label(test, rule)

@@ -49,7 +49,8 @@ def plot_learning(curves: Mapping[str, Sequence[Curve]], path: Path, *, title: s
         axes.set(title=title, xlabel="epochs of the recommender", ylabel="R@50 on validation labels")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         low, high = axes.get_ylim()
-        axes.set_ylim(min(low, high - LEAST_SPAN), high)
+        span = max(high - low, LEAST_SPAN)
+        axes.set_ylim(high - span, high + 0.03 * span)
         legend_outside(axes, "row  (highest mean)")
     return path
 

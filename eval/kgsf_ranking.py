@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from eval.kgsf_groups import Group, Section, main_group
 from eval.kgsf_numbers import recall_cell
-from eval.kgsf_world import VIEWS, TestSet, counted_rows
+from eval.kgsf_world import VIEWS, HeldOut, counted_rows
 from eval.markdown import interval_cell, signed_cell, table
 from eval.rows import Estimate
 from kgcrs.metrics.compare import Difference, Interval
@@ -46,7 +46,7 @@ class RankingRow(NamedTuple):
         return {"table": "recommendation", "section": section, **self._asdict()}
 
 
-def ranking_rows(section: Section, groups: Sequence[Group], test: TestSet) -> list[RankingRow]:
+def ranking_rows(section: Section, groups: Sequence[Group], test: HeldOut) -> list[RankingRow]:
     """All rows: those that count, then those that were trained."""
     seeds_of: dict[str, dict[int, LabelRanks]] = {name: {-1: ranks} for name, ranks in counted_rows(test).items()}
     for group in groups:
@@ -103,7 +103,7 @@ def bound_verdicts(metrics: Mapping[str, Estimate]) -> dict[str, str]:
     return verdicts
 
 
-def ranking_lines(rows: Sequence[RankingRow], test: TestSet, has_published: bool) -> list[str]:
+def ranking_lines(rows: Sequence[RankingRow], test: HeldOut, has_published: bool) -> list[str]:
     """Markdown of all views."""
     lines: list[str] = []
     for view in VIEWS:
@@ -127,7 +127,7 @@ def ranking_lines(rows: Sequence[RankingRow], test: TestSet, has_published: bool
     return lines
 
 
-def seeker_lines(rows: Sequence[RankingRow], test: TestSet) -> list[str]:
+def seeker_lines(rows: Sequence[RankingRow], test: HeldOut) -> list[str]:
     """R@1 and R@10 as means over seekers of their own means."""
     views = [view for view in VIEWS if test.views[view].keep.any()]
     names = [(view, k) for view in views for k in (1, 10)]
@@ -136,7 +136,7 @@ def seeker_lines(rows: Sequence[RankingRow], test: TestSet) -> list[str]:
     return ["", title, "", *table(["row", *(f"{view} R@{k}" for view, k in names)], body, left=1)]
 
 
-def difference_lines(rows: Sequence[RankingRow], main: str, test: TestSet) -> list[str]:
+def difference_lines(rows: Sequence[RankingRow], main: str, test: HeldOut) -> list[str]:
     """KGSF minus every other row, view by view."""
     others = [row for row in rows if row.against]
     if not others:

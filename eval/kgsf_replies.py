@@ -10,7 +10,7 @@ import numpy as np
 from eval.kgsf_groups import Group
 from eval.kgsf_numbers import reply_cell
 from eval.kgsf_runs import KgsfRun, Written
-from eval.kgsf_world import TestSet
+from eval.kgsf_world import HeldOut
 from eval.markdown import interval_cell, table
 from eval.rows import Estimate
 from kgcrs.core.errors import KgcrsError
@@ -68,14 +68,14 @@ def reply_tokens(written: Written, vocabulary: Vocabulary) -> list[list[str]]:
     return replies
 
 
-def tokens_of(run: KgsfRun, test: TestSet) -> list[list[str]]:
+def tokens_of(run: KgsfRun, test: HeldOut) -> list[list[str]]:
     """The replies of a run in its own vocabulary."""
     if run.replies is None:
         raise KgcrsError(f"The run '{run.path}' has no replies: give one with a dialogue stage.")
     return reply_tokens(run.replies, test.vocabularies[str(run.flat.get("dialogue.item_tokens", "native"))])
 
 
-def reply_rows(groups: Sequence[Group], test: TestSet) -> list[ReplyRow]:
+def reply_rows(groups: Sequence[Group], test: HeldOut) -> list[ReplyRow]:
     """One row per group, and what people wrote, where any run has replies."""
     if not groups or not len(test.human):
         return []
@@ -87,7 +87,7 @@ def reply_rows(groups: Sequence[Group], test: TestSet) -> list[ReplyRow]:
     return [*rows, _row(HUMAN, [], [per_reply(test.human, test)], [test.human], test)]
 
 
-def per_reply(replies: Sequence[Sequence[str]], test: TestSet) -> Parts:
+def per_reply(replies: Sequence[Sequence[str]], test: HeldOut) -> Parts:
     """What every reply adds to each number that is a mean: values and weights, float64 [m]."""
     one = np.ones(len(replies))
     num_items = test.data.num_items
@@ -176,7 +176,7 @@ def _table(
 
 
 def _row(
-    name: str, seeds: list[int], parts: Sequence[Parts], replies: Sequence[Sequence[Sequence[str]]], test: TestSet
+    name: str, seeds: list[int], parts: Sequence[Parts], replies: Sequence[Sequence[Sequence[str]]], test: HeldOut
 ) -> ReplyRow:
     metrics = pooled(parts, test.replies.seeker)
     for kind, of in DISTINCT.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from eval.kgsf_groups import Section
 from eval.kgsf_numbers import OFFICIAL_TRAIN
 from eval.kgsf_ranking import RESAMPLES
-from eval.kgsf_world import TestSet, count_lines
+from eval.kgsf_world import HeldOut, count_lines
 
 
 def introduction(num_runs: int, out: Path) -> list[str]:
@@ -36,7 +36,7 @@ def introduction(num_runs: int, out: Path) -> list[str]:
     ]
 
 
-def header_lines(section: Section, test: TestSet) -> list[str]:
+def header_lines(section: Section, test: HeldOut) -> list[str]:
     """Data with their counts, split, seeds and machines of a section."""
     graphs = sorted({str(run.flat["dataset"]) for run in section.runs})
     marks = sorted({f"{run.flat['dataset']} {run.data}" for run in section.runs if run.data})
@@ -50,7 +50,7 @@ def header_lines(section: Section, test: TestSet) -> list[str]:
     ]
 
 
-def published_lines(test: TestSet) -> list[str]:
+def published_lines(test: HeldOut) -> list[str]:
     """What to know before comparing with the published numbers on ReDial."""
     train = test.data.of_split("train")
     texts = sum(talk.has_text for talk in train)

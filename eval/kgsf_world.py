@@ -38,7 +38,7 @@ named, neither movie nor any other entity."""
 
 
 @dataclass(frozen=True, eq=False)
-class TestSet:
+class HeldOut:
     """What rows of one section share.
 
     vocabularies: by the setting `item_tokens`. samples: n labels. context: int32 [n, K], items named before, latest
@@ -54,7 +54,7 @@ class TestSet:
     human: list[list[str]]
 
 
-def load_test_set(section: Section, data_root: str = "") -> TestSet:
+def load_test_set(section: Section, data_root: str = "") -> HeldOut:
     """Loads the data of a section and compares them with what its runs were made with.
 
     Args:
@@ -77,7 +77,7 @@ def load_test_set(section: Section, data_root: str = "") -> TestSet:
         if run.flat["dataset"] == section.dataset:
             check_data(run.path, run.data, fingerprint)
         _check_order(run, section.dataset, samples, replies)
-    return TestSet(data, vocabularies, samples, context, {name: views[name] for name in VIEWS}, replies, human)
+    return HeldOut(data, vocabularies, samples, context, {name: views[name] for name in VIEWS}, replies, human)
 
 
 def _check_order(run: KgsfRun, dataset: str, samples: RecommendSamples, replies: ReplySamples) -> None:
@@ -97,7 +97,7 @@ def _check_order(run: KgsfRun, dataset: str, samples: RecommendSamples, replies:
         )
 
 
-def counted_rows(test: TestSet) -> dict[str, LabelRanks]:
+def counted_rows(test: HeldOut) -> dict[str, LabelRanks]:
     """Ranks of the rules that only count, by row name; made on the spot, nothing is trained."""
     data = test.data
     counts = jnp.asarray(item_counts(data, role=RECOMMENDER))
@@ -116,7 +116,7 @@ def counted_rows(test: TestSet) -> dict[str, LabelRanks]:
     return {name: ranked(rule) for name, rule in rules.items()}
 
 
-def count_lines(test: TestSet) -> list[str]:
+def count_lines(test: HeldOut) -> list[str]:
     """Sizes of the data set in words."""
     data, counts = test.data, test.data.counts()
     train = data.of_split("train")
