@@ -87,4 +87,5 @@ def reply_cell(row: str) -> str:
 
 
 def _short(number: float) -> str:
-    return f"{number:.3f}".lstrip("0") if number < 1 else f"{number:.3f}"
+    shown = f"{number:.3f}" if round(number, 3) == number else f"{number:.4f}"
+    return shown.lstrip("0") if number < 1 else shown

@@ -108,8 +108,8 @@ def read_run(run_dir: Path) -> KgsfRun:
         )
     machine = str(made.get("machine", "unknown machine"))
     versions = ", ".join(f"{name} {made[name]}" for name in ("python", "kgcrs", "jax", "numpy") if name in made)
-    commit = str(about.get("commit", "unknown"))[:10]
-    told = f"{machine}, {versions or 'versions unknown'}, commit {commit}"
+    commit, changes, _ = str(about.get("commit", "unknown")).partition("+")
+    told = f"{machine}, {versions or 'versions unknown'}, commit {commit[:10]}{' with changes' if changes else ''}"
     return KgsfRun(run_dir, config, flat, str(about.get("data", "")), labels, replies, log, machine, told)
 
 

@@ -50,4 +50,5 @@ def test_words_and_published_cells():
     assert phrase("dialogue.kg", True) == "dialogue kg" and phrase("preference.words", False) == "no words"
     assert table_place("KBRD") < table_place("KGSF") < table_place("unheard of")
     assert recall_cell("legacy", "KGSF −DB") == ".027 / .121 / .256 [P]" and recall_cell("full", "KGSF") == "–"
+    assert recall_cell("legacy", "KGSF").endswith(".0365 / .179 / .3615 [L]")
     assert reply_cell("Transformer") == ".148 / .151 / .137, .194" and reply_cell("KECRS") == "–"
