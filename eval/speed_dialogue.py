@@ -108,17 +108,15 @@ def bench_reply_step(world: DialogueWorld, replies: ReplySamples, vocab: int, ba
     """One step of the dialogue stage at the widest shape, dropout included."""
     plan, rng = DialoguePlan(vocab, graph_dim=world.plan.dim), np.random.default_rng(0)
     rows = rng.permutation(len(replies.reply))[:batch]
-    tokens, reply = replies.context.tokens[rows], replies.reply[rows]
-    vectors = lambda *shape: rng.normal(size=(batch, *shape, world.plan.dim)).astype(np.float32)  # noqa: E731
-    graph = GraphContext(
-        vectors(replies.context.words.shape[1]),
-        replies.context.words[rows] >= 0,
-        vectors(replies.context.entities.shape[1]),
-        replies.context.entities[rows] >= 0,
-        vectors(),
-        vectors(),
+    words, entities, tokens, reply = (
+        jnp.asarray(ids[rows])
+        for ids in (replies.context.words, replies.context.entities, replies.context.tokens, replies.reply)
     )
-    copy_mask = rng.random(vocab) < 0.6
+    vectors = lambda *shape: jnp.asarray(rng.normal(size=(batch, *shape, world.plan.dim)), jnp.float32)  # noqa: E731
+    graph = GraphContext(
+        vectors(words.shape[1]), words >= 0, vectors(entities.shape[1]), entities >= 0, vectors(), vectors()
+    )
+    inputs = DialogueInputs(tokens, graph, jnp.asarray(rng.random(vocab) < 0.6))
     params = init_dialogue(jax.random.key(0), plan)
     start = jax.tree.map(np.asarray, params)
     rule = optax.chain(optax.clip_by_global_norm(CLIP), optax.scale_by_adam())
@@ -131,18 +129,17 @@ def bench_reply_step(world: DialogueWorld, replies: ReplySamples, vocab: int, ba
         change, opt_state = rule.update(slope, opt_state)
         return (jax.tree.map(lambda p, c: p - RATE * c, params, change), opt_state, key), loss
 
-    inputs = jax.tree.map(jnp.asarray, DialogueInputs(tokens, graph, copy_mask))
     held = [(params, rule.init(params), jax.random.key(1))]
 
     def ours() -> Array:
-        held[0], loss = step(held[0], inputs, jnp.asarray(reply))
+        held[0], loss = step(held[0], inputs, reply)
         return loss
 
-    first = float(jax.jit(lambda p: mean_nats(reply_likelihood(p, inputs, jnp.asarray(reply), plan)))(params))
+    first = float(jax.jit(lambda p: mean_nats(reply_likelihood(p, inputs, reply, plan)))(params))
     clock = measure(ours, repeats=repeats)
 
     def twin(torch: Any) -> tuple[float, Callable[[], float]]:
-        columns = torch.tensors({"tokens": tokens, "reply": reply, "copy_mask": copy_mask, **graph._asdict()})
+        columns = torch.tensors({"tokens": tokens, "reply": reply, "copy_mask": inputs.copy_mask, **graph._asdict()})
         trained = torch.Trained(start, RATE, CLIP)
         still = plan.sizes._replace(dropout=0.0, relu_dropout=0.0)
         told = float(torch.reply_loss(trained.params, columns, still).detach())
@@ -173,7 +170,8 @@ def against(
     try:
         from eval import speed_dialogue_torch
     except ImportError:
-        return Finding(what, ours, "no PyTorch here", "", target, f"{note}; pip install .[bench] brings the twin")
+        note += "; no twin: PyTorch is missing, pip install 'kgcrs[bench]' adds it"
+        return Finding(what, ours, "-", target=target, note=note)
     told, step = twin(speed_dialogue_torch)
     other = measure(step, repeats=repeats)
     ratio = f"{times(other.median / clock.median)} faster"
@@ -187,7 +185,7 @@ def against(
     )
 
 
-def step_flops(plan: DialoguePlan, batch: int, context: int, reply: np.ndarray, graph: GraphContext) -> float:
+def step_flops(plan: DialoguePlan, batch: int, context: int, reply: Array, graph: GraphContext) -> float:
     """Multiplications and additions of a step, the slopes included; attention's own products left out."""
     width, hidden = plan.sizes.width, plan.sizes.hidden
     square, fed = width * width, 2 * width * hidden
