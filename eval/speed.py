@@ -24,12 +24,13 @@ from kgcrs.core.errors import KgcrsError, closest, run_main
 if TYPE_CHECKING:
     from eval.speed_timing import Finding
 
-BENCHMARKS = ("simulator", "agent", "fm", "eval", "propagation", "mf", "samplers")
+BENCHMARKS = ("simulator", "agent", "fm", "eval", "propagation", "mf", "samplers", "dialogue")
 DESCRIPTION = """Measure speed: simulated sessions per second against a NumPy loop (simulator), the whole
 agent against a turn-by-turn loop (agent), a training step of the recommender against the memory floor and
 PyTorch, and optimisers by time to an AUC (fm), the full test evaluation with its peak memory (eval), a product with
-a large graph both ways (propagation), matrix factorisation on Amazon-book against PyTorch (mf), and an epoch with
-KGPolicy's and other negative samplers on a graph of that size (samplers)."""
+a large graph both ways (propagation), matrix factorisation on Amazon-book against PyTorch (mf), an epoch with
+KGPolicy's and other negative samplers on a graph of that size (samplers), and KGSF's training steps against PyTorch
+(dialogue)."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class SpeedConfig:
     run: str = ""
     """Folder of a trained run whose agent plays; empty takes one with untrained policies."""
     only: str = ""
-    """Benchmarks to run, separated by commas: simulator, agent, fm, eval, propagation, mf, samplers. Empty runs
-    all."""
+    """Benchmarks to run, separated by commas: simulator, agent, fm, eval, propagation, mf, samplers, dialogue. Empty
+    runs all."""
     quick: bool = False
     """Few sessions, steps and repetitions."""
     out: str = ""
@@ -76,6 +77,7 @@ def run_benchmarks(config: SpeedConfig, report: Callable[[str, list[Finding]], N
       All findings.
     """
     from eval.speed_agent import bench_agent
+    from eval.speed_dialogue import bench_dialogue
     from eval.speed_eval import bench_eval
     from eval.speed_fm import bench_fm
     from eval.speed_kg import bench_samplers
@@ -102,6 +104,7 @@ def run_benchmarks(config: SpeedConfig, report: Callable[[str, list[Finding]], N
         "propagation": lambda: bench_propagation(quick=quick),
         "mf": lambda: bench_mf(data_root=settings.data_root, quick=quick),
         "samplers": lambda: bench_samplers(quick=quick),
+        "dialogue": lambda: bench_dialogue(data_root=settings.data_root, quick=quick),
     }
     findings: list[Finding] = []
     for name in config.chosen():
