@@ -2,6 +2,7 @@
 
     python -m train.kgsf                                          # a generated world, no data needed
     python -m train.kgsf --config configs/kgsf/redial.toml --data-root DATA
+    python -m train.kgsf --model transformer                      # replies only, from the text alone
 
 Progress is saved: kill the run at any moment and repeat the command, and it ends with the same numbers.
 """
@@ -28,7 +29,8 @@ world, configs/kgsf/synthetic.toml is read."""
 
 def default_run_dir(config: KgsfConfig) -> Path:
     """runs/kgsf-<dataset>-seed<seed>, or runs/kgsf-<dataset>-<model>-seed<seed>, unless --run-dir says otherwise."""
-    label = config.dataset.replace(":", "-").replace("/", "-") + (f"-{config.model}" if config.model != "kgsf" else "")
+    label = config.dataset.replace(":", "-").replace("/", "-")
+    label += "" if config.model == "kgsf" else f"-{config.model}"
     return Path(config.run_dir or f"runs/kgsf-{label}-seed{config.seed}")
 
 
