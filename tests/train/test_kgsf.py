@@ -10,6 +10,7 @@ import train.loop
 import train.run_kgsf as run_kgsf
 from kgcrs.core.config import load_config
 from kgcrs.core.errors import KgcrsError
+from kgcrs.core.settings.dialogue import DecodeConfig, DialogueConfig, ReplyTraining
 from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig, PreferenceTraining
 from kgcrs.data.synthetic_dialogue import synthetic_dialogue
 from train.default_config import CONFIGS, with_default_config
@@ -18,7 +19,11 @@ from train.kgsf import default_run_dir
 TINY = KgsfConfig(
     preference=PreferenceConfig(dim=8, more_than=20),
     recommend=PreferenceTraining(mim_epochs=2, max_epochs=2, batch_size=64, lr=0.01),
+    dialogue=DialogueConfig(width=8, hidden=8, layers=1),
+    reply=ReplyTraining(max_epochs=0),
+    decode=DecodeConfig(length=4),
 )
+WITH_DIALOGUE = replace(TINY, reply=ReplyTraining(max_epochs=2, batch_size=64, lr=0.01))
 DATA = synthetic_dialogue(num_conversations=80, num_movies=40)
 
 
@@ -29,29 +34,34 @@ def small_world(monkeypatch):
 
 
 def left_behind(folder):
-    newest = {path.name: max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
-    newest["recommender"] = max((folder / "recommender").glob("step_*"))
+    newest = {f"{path.name} stage": max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
+    for kept in ("recommender", "dialogue"):
+        newest[kept] = max((folder / kept).glob("step_*"))
     hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
-    with np.load(folder / "eval" / "labels.npz") as stored:
-        ranked = {name: stored[name].tobytes() for name in stored.files}
-    return (folder / "metrics.jsonl").read_bytes(), hashes, ranked
+    found = {}
+    for file in ("labels", "replies"):
+        with np.load(folder / "eval" / f"{file}.npz") as stored:
+            found |= {f"{file} {name}": stored[name].tobytes() for name in stored.files}
+    return (folder / "metrics.jsonl").read_bytes(), hashes, found
 
 
 @pytest.mark.slow
 def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(tmp_path, monkeypatch, capsys):
-    run_kgsf.train_run(TINY, tmp_path / "whole")
-    assert "legacy" in capsys.readouterr().out
-    left = {"infomax": 1, "recommend": 1}
+    run_kgsf.train_run(WITH_DIALOGUE, tmp_path / "whole")
+    told = capsys.readouterr().out
+    assert "legacy" in told and "perplexity" in told and "written:" in told
+    assert (tmp_path / "whole" / "recommend.png").is_file() and (tmp_path / "whole" / "dialogue.png").is_file()
+    left = {"infomax": 1, "recommend": 1, "dialogue": 1}
     whole = run_kgsf.run_stage
 
     def stopping(stage, *args, **kwargs):
         return whole(stage, *args, stop_after=left.pop(stage.name, None), **kwargs)
 
     monkeypatch.setattr(run_kgsf, "run_stage", stopping)
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            run_kgsf.train_run(TINY, tmp_path / "stopped")
-    run_kgsf.train_run(TINY, tmp_path / "stopped")
+            run_kgsf.train_run(WITH_DIALOGUE, tmp_path / "stopped")
+    run_kgsf.train_run(WITH_DIALOGUE, tmp_path / "stopped")
     assert not left and left_behind(tmp_path / "stopped") == left_behind(tmp_path / "whole")
 
 
@@ -67,9 +77,24 @@ def test_one_channel_alone_trains(off, tmp_path):
     assert np.isfinite(ranks.among_all).all() and len(ranks.among_all)
 
 
+@pytest.mark.slow
+def test_the_transformer_writes_replies_and_recommends_nothing(tmp_path):
+    config = replace(WITH_DIALOGUE, model="transformer", reply=replace(WITH_DIALOGUE.reply, max_epochs=1))
+    assert run_kgsf.train_run(config, tmp_path) is None
+    with np.load(tmp_path / "eval" / "replies.npz") as stored:
+        assert set(stored.files) == {"tokens", "items", "nats", "count"}
+        assert stored["tokens"].shape == stored["items"].shape == (len(stored["nats"]), 4)
+        assert (stored["items"] == -1).all() and (stored["count"] > 0).all() and np.isfinite(stored["nats"]).all()
+    stages = {json.loads(line)["stage"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()}
+    assert stages == {"dialogue"} and not (tmp_path / "recommender").exists()
+
+
 @pytest.mark.parametrize(
     "flags, said",
     [
+        (["--dialogue.heads", "7"], "dialogue.heads is 7"),
+        (["--reply.plateau", "2"], "reply.plateau is 2.0"),
+        (["--decode.length", "0"], "decode.length is 0"),
         (["--preference.no-words"], "recommend.mim_weight is 0.025"),
         (["--preference.no-words", "--preference.no-entities"], "nothing to read"),
         (["--recommend.lr", "0"], "recommend.lr is 0.0, but it must be positive"),
@@ -88,6 +113,7 @@ def test_a_rate_that_diverges_names_its_flag(tmp_path):
 
 def test_runs_have_folders_of_their_own():
     assert str(default_run_dir(KgsfConfig(dataset="redial:my/files", seed=2))) == "runs/kgsf-redial-my-files-seed2"
+    assert str(default_run_dir(KgsfConfig(model="transformer"))) == "runs/kgsf-synthetic_dialogue-transformer-seed0"
 
 
 def test_the_generated_world_and_the_configs_have_settings_of_their_own():
