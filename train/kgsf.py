@@ -1,7 +1,8 @@
-"""Trains KGSF: two graphs aligned by infomax, a recommender of items from a dialogue (KGSF 4).
+"""Trains KGSF, or a method it is compared with: a recommender of items from a dialogue (KGSF 4, 5.1.2).
 
     python -m train.kgsf                                          # a generated world, no data needed
     python -m train.kgsf --config configs/kgsf/redial.toml --data-root DATA
+    python -m train.kgsf --model textcnn                          # and kbrd, redial, kecrs, revcore
 
 Progress is saved: kill the run at any moment and repeat the command, and it ends with the same numbers.
 """
@@ -25,9 +26,10 @@ world, configs/kgsf/synthetic.toml is read."""
 
 
 def default_run_dir(config: KgsfConfig) -> Path:
-    """runs/kgsf-<dataset>-seed<seed>, unless --run-dir says otherwise."""
+    """runs/kgsf-<dataset>-seed<seed>, another model's name before the seed, unless --run-dir says otherwise."""
     label = config.dataset.replace(":", "-").replace("/", "-")
-    return Path(config.run_dir or f"runs/kgsf-{label}-seed{config.seed}")
+    model = "" if config.model == "kgsf" else f"-{config.model}"
+    return Path(config.run_dir or f"runs/kgsf-{label}{model}-seed{config.seed}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

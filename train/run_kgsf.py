@@ -33,7 +33,7 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks:
       KgcrsError: for bad data, a foreign run folder, a damaged checkpoint or a loss that is not a number.
     """
     data = load_dialogue(config.dataset, config.data_root or None, seed=config.seed)
-    world = build_dialogue_world(data, build_vocabulary(data), config.preference)
+    world = build_dialogue_world(data, build_vocabulary(data), config)
     if not len(world.train.target):
         raise KgcrsError(
             f"{data.name} has no training labels: a recommender must name an item after its conversation's first turn."
@@ -41,7 +41,7 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks:
     tag = open_run(config, run_dir, data, "KGSF")
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         start = None
-        if config.recommend.mim_epochs:
+        if config.recommend.mim_epochs and world.model.pretrain is not None:
             start = run_stage(timed(infomax_stage(config, world), run_dir), run_dir, log, tag).params
         best = run_stage(timed(recommend_stage(config, world, start), run_dir), run_dir, log, tag).best
         final = Checkpoints(run_dir / "recommender", config_hash=tag)
