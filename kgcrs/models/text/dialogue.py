@@ -71,8 +71,8 @@ class DialogueInputs(NamedTuple):
 
     tokens: int32 [B, S], the context; PAD where there is none. graph: None for the plain Transformer. copy_mask: bool
     [V], or [B, V] for mode `context`; True where a token may be copied, None in a network that does not copy.
-    shift: float32 [B, V], added to the scores of generated tokens; None adds nothing. text: int32 [B, L, W], tokens of L
-    lines beside the context; needed where the plan has text.
+    shift: float32 [B, V], added to the scores of generated tokens; None adds nothing. text: int32 [B, L, W], tokens of
+    L lines beside the context; needed where the plan has text.
     """
 
     tokens: Array

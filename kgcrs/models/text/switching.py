@@ -160,8 +160,8 @@ def switching_target_log_prob(words: Params, states: Array, switch: Array, choic
     """log Pr of one token per state, without the logarithm of all the others.
 
     Args:
-      words, states, switch: as of `switching_log_probs`, [n] states. choice: with `log_prob` float32 [n], of the target.
-      target: int32 [n].
+      words, states, switch: as of `switching_log_probs`, [n] states. choice: with `log_prob` float32 [n], that of the
+        target. target: int32 [n].
 
     Returns:
       float32 [n].
