@@ -1,8 +1,8 @@
-"""Trains KGSF: two graphs aligned by infomax, a recommender of items from a dialogue, a writer of replies (KGSF 4).
+"""Trains KGSF, or a method it is compared with: a recommender of items, then a writer of replies (KGSF 4, 5.1.2).
 
     python -m train.kgsf                                          # a generated world, no data needed
     python -m train.kgsf --config configs/kgsf/redial.toml --data-root DATA
-    python -m train.kgsf --model transformer                      # replies only, from the text alone
+    python -m train.kgsf --model kbrd                             # and redial, kecrs, revcore, textcnn, transformer
 
 Progress is saved: kill the run at any moment and repeat the command, and it ends with the same numbers.
 """

@@ -1,4 +1,4 @@
-"""Stages of a KGSF run before the dialogue: infomax alone, then recommending."""
+"""Stages of a KGSF run before the dialogue: infomax alone, then recommending; the same for every model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from typing import Any, Literal
 import jax
 
 from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask
-from kgcrs.algorithms.fit_preference import (
-    PreferenceHyper,
-    PreferencePlan,
-    init_preference,
-    preference_epoch,
-    rank_preferences,
-)
+from kgcrs.algorithms.fit_preference import PreferencePlan, init_preference, preference_epoch, rank_preferences
+from kgcrs.algorithms.preference_model import PreferenceHyper
 from kgcrs.core.keys import stream
 from kgcrs.core.settings.kgsf import KgsfConfig
 from kgcrs.metrics.label_ranking import LabelRanks, gains_at
@@ -28,7 +23,7 @@ CUTOFFS = (1, 10, 50)
 def preference_plan(config: KgsfConfig, world: DialogueWorld, goal: Literal["infomax", "items"]) -> PreferencePlan:
     """Static settings of a stage."""
     told = config.recommend
-    return PreferencePlan(world.plan, goal, told.batch_size, told.optimizer, told.clip, told.mim_weight > 0)
+    return PreferencePlan(world.model, goal, told.batch_size, told.optimizer, told.clip)
 
 
 def preference_hyper(config: KgsfConfig) -> PreferenceHyper:
@@ -38,7 +33,7 @@ def preference_hyper(config: KgsfConfig) -> PreferenceHyper:
 
 def rank_task(params: Any, task: LabelTask, world: DialogueWorld) -> LabelRanks:
     """Ranks all labels of a split; one compilation per split."""
-    return _rank(params, task.samples, task.context, world.graphs, model=world.plan)
+    return _rank(params, task.samples, task.context, world.constants, model=world.model)
 
 
 _rank = jax.jit(rank_preferences, static_argnames=("model", "block"))
@@ -53,7 +48,7 @@ def infomax_stage(config: KgsfConfig, world: DialogueWorld) -> Stage:
         total=config.recommend.mim_epochs,
         unit="epochs",
         init=lambda: init_preference(stream(jax.random.key(config.seed), "infomax"), plan),
-        advance=lambda state: epoch(hyper, state, world.train, world.graphs),
+        advance=lambda state: epoch(hyper, state, world.train, world.constants),
         position=lambda state: int(state.epoch),
         finished=lambda state: False,
         weights=lambda state: state.params,
@@ -74,7 +69,7 @@ def recommend_stage(config: KgsfConfig, world: DialogueWorld, start: Any = None)
         return begun(init_preference(stream(jax.random.key(config.seed), "recommend"), plan, start))
 
     def advance(progress: FitProgress) -> tuple[FitProgress, dict[str, Any]]:
-        state, metrics = epoch(hyper, progress.fit, world.train, world.graphs)
+        state, metrics = epoch(hyper, progress.fit, world.train, world.constants)
         recall = gains_at(rank_task(state.params, world.valid, world).among_all, CUTOFFS).recall.mean(0)
         moved = judged(progress, state, recall[0] + recall[-1])
         found = {f"valid_R@{k}": value for k, value in zip(CUTOFFS, recall, strict=True)}

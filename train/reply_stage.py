@@ -6,10 +6,9 @@ from typing import Any
 
 import jax
 
-from kgcrs.algorithms.dialogue_world import DialogueWorld
 from kgcrs.algorithms.fit_reply import ReplyPlan, init_reply, lowered, reply_nats, train_epoch
-from kgcrs.algorithms.reply_model import ReplyFrozen, ReplyModel, kgsf_reply_model
-from kgcrs.algorithms.reply_world import ReplyWorld, dialogue_plan, freeze
+from kgcrs.algorithms.reply_model import ReplyModel
+from kgcrs.algorithms.reply_world import ReplyWorld
 from kgcrs.algorithms.write_replies import WrittenReplies, write_replies
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
@@ -22,22 +21,6 @@ def reply_plan(config: KgsfConfig) -> ReplyPlan:
     """Static settings of the stage."""
     told = config.reply
     return ReplyPlan(told.batch_size, told.clip, told.plateau, told.plateau_patience)
-
-
-def make_reply_model(
-    config: KgsfConfig, world: ReplyWorld, recommender: Any = None, preference: DialogueWorld | None = None
-) -> tuple[ReplyModel, ReplyFrozen]:
-    """The model that writes replies, and what it takes as given.
-
-    Args:
-      recommender, preference: the trained recommender and its world; None for the plain Transformer.
-    """
-    if preference is None:
-        plan = dialogue_plan(config.dialogue, len(world.vocabulary), None)
-        return kgsf_reply_model(plan, None), ReplyFrozen(world.tokens)
-    plan = dialogue_plan(config.dialogue, len(world.vocabulary), preference.plan)
-    frozen = freeze(world.tokens, recommender, preference.plan, preference.graphs, joint=config.dialogue.joint)
-    return kgsf_reply_model(plan, preference.plan), frozen
 
 
 def check_replies(world: ReplyWorld, name: str) -> None:
@@ -88,6 +71,6 @@ def write_test_replies(
     config: KgsfConfig, world: ReplyWorld, model: ReplyModel, frozen: Any, params: Any
 ) -> WrittenReplies:
     """A reply to every test context by `config.decode`; placeholders are filled by the recommender."""
-    with_slots = config.decode.slots or config.dialogue.item_tokens == "placeholder"
+    with_slots = config.decode.slots or world.vocabulary.item_tokens == "placeholder"
     key = stream(jax.random.key(config.seed), "decode")
     return write_replies(params, world.test, frozen, key, model=model, config=config.decode, with_slots=with_slots)

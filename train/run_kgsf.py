@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 
-from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask, build_dialogue_world
+from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask, build_dialogue_world, data_as_read
+from kgcrs.algorithms.reply_baselines import item_tokens_for, reply_model_for
 from kgcrs.algorithms.reply_world import build_reply_world
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
@@ -23,7 +24,7 @@ from train.loop import run_stage, stored_steps
 from train.opening import open_run
 from train.preference_stages import CUTOFFS, infomax_stage, rank_task, recommend_stage
 from train.reply_result import save_replies, show_replies
-from train.reply_stage import check_replies, dialogue_stage, make_reply_model, write_test_replies
+from train.reply_stage import check_replies, dialogue_stage, write_test_replies
 from train.timing import timed
 
 STAGES = ["infomax", "recommend", "dialogue"]
@@ -39,7 +40,7 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks | None:
       KgcrsError: for bad data, a foreign run folder, a damaged checkpoint or a loss that is not a number.
     """
     data = load_dialogue(config.dataset, config.data_root or None, seed=config.seed)
-    vocabulary = build_vocabulary(data, item_tokens=config.dialogue.item_tokens)
+    vocabulary = build_vocabulary(data, item_tokens=item_tokens_for(config))
     world = None if config.model == "transformer" else _preference_world(config, data, vocabulary)
     tag = open_run(config, run_dir, data, NAMES[config.model])
     best, ranks = None, None
@@ -68,7 +69,7 @@ NAMES = {
 
 
 def _preference_world(config: KgsfConfig, data: DialogueData, vocabulary: Vocabulary) -> DialogueWorld:
-    world = build_dialogue_world(data, vocabulary, config.preference)
+    world = build_dialogue_world(data, vocabulary, config)
     if not len(world.train.target):
         raise KgcrsError(
             f"{data.name} has no training labels: a recommender must name an item after its conversation's first turn."
@@ -79,7 +80,7 @@ def _preference_world(config: KgsfConfig, data: DialogueData, vocabulary: Vocabu
 def _train_recommender(config: KgsfConfig, world: DialogueWorld, run_dir: Path, log: MetricLog, tag: str) -> Any:
     """Both stages of the recommender; returns its best parameters."""
     start = None
-    if config.recommend.mim_epochs:
+    if config.recommend.mim_epochs and world.model.pretrain is not None:
         start = run_stage(timed(infomax_stage(config, world), run_dir), run_dir, log, tag).params
     best = run_stage(timed(recommend_stage(config, world, start), run_dir), run_dir, log, tag).best
     _keep(run_dir / "recommender", best, tag)
@@ -97,9 +98,10 @@ def _train_dialogue(
     tag: str,
 ) -> None:
     """The dialogue stage, and a reply to every test context."""
+    data = data_as_read(data, config.preference)
     replies = build_reply_world(data, vocabulary)
     check_replies(replies, data.name)
-    model, frozen = make_reply_model(config, replies, recommender, world)
+    model, frozen = reply_model_for(config, data, replies, recommender, world)
     best = run_stage(timed(dialogue_stage(config, replies, model, frozen), run_dir), run_dir, log, tag).best
     _keep(run_dir / "dialogue", best, tag)
     written = write_test_replies(config, replies, model, frozen, best)

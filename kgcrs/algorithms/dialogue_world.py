@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from kgcrs.algorithms.fit_preference import PreferenceSamples
-from kgcrs.core.settings.kgsf import PreferenceConfig
+from kgcrs.algorithms.preference_makers import (
+    DescribedGraphs,
+    kgsf_preference,
+    redial_preference,
+    revcore_preference,
+    text_cnn_preference,
+)
+from kgcrs.algorithms.preference_model import PreferenceModel, PreferenceSamples
+from kgcrs.core.errors import KgcrsError
+from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
+from kgcrs.data.dialogue_contexts import words_in_texts
 from kgcrs.data.dialogue_samples import RecommendSamples, items_of_context, recommend_samples
 from kgcrs.data.dialogue_schema import DialogueData
+from kgcrs.data.movie_words import with_movie_words
 from kgcrs.data.schema import IntArray
-from kgcrs.data.vocab import Vocabulary
+from kgcrs.data.vocab import Vocabulary, build_vocabulary
 from kgcrs.graph.relations import build_relational_graph
 from kgcrs.metrics.label_report import View, label_views
 from kgcrs.models.kgsf import KgsfGraphs, KgsfPlan, build_kgsf_graphs, check_kgsf_plan, kgsf_plan
+from kgcrs.models.recommenders.item_autoencoder import AutoencoderPlan
+from kgcrs.models.recommenders.text_cnn import TextCnnPlan
+
+GRAPH_MODELS = ("kgsf", "kbrd", "kecrs", "revcore")
+"""Recommenders that read a graph."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +52,29 @@ class LabelTask:
 
 @dataclass(frozen=True, eq=False)
 class DialogueWorld:
-    """plan, graphs: of the recommender. train: its samples. valid, test: labels to rank."""
+    """plan, graphs: of the graph family; for other models the plan tells sizes only and the graphs are empty.
+
+    model, constants: the recommender. train: its samples. valid, test: labels to rank.
+    """
 
     plan: KgsfPlan
     graphs: KgsfGraphs
+    model: PreferenceModel
+    constants: Any
     train: PreferenceSamples
     valid: LabelTask
     test: LabelTask
+
+
+def preference_settings(config: KgsfConfig) -> PreferenceConfig:
+    """The settings of the graph family that a model stands for: those of KBRD and KECRS leave the words out.
+
+    Source: KBRD 3.2
+    """
+    told = config.preference
+    if config.model in ("kbrd", "kecrs"):
+        told = replace(told, words=False, entities=True)
+    return replace(told, dim=config.baseline.kecrs_dim) if config.model == "kecrs" else told
 
 
 def make_plan(data: DialogueData, config: PreferenceConfig) -> KgsfPlan:
@@ -53,16 +87,26 @@ def make_plan(data: DialogueData, config: PreferenceConfig) -> KgsfPlan:
     if config.entities:
         relations = build_relational_graph(data.triples, data.num_entities, more_than=config.more_than).num_relations
     plan = kgsf_plan(config.preset, data.num_items, data.num_entities, len(data.word_names), relations)._replace(
-        dim=config.dim, rgcn_input=config.rgcn_input, entities=config.entities, words=config.words
+        dim=config.dim,
+        rgcn_input=config.rgcn_input,
+        entities=config.entities,
+        words=config.words,
+        bidirectional=config.mim_bidirectional,
     )
     check_kgsf_plan(plan)
     return plan
 
 
+def data_as_read(data: DialogueData, config: PreferenceConfig) -> DialogueData:
+    """The data with the word graph that the settings ask for; every reader of word nodes must start from these."""
+    return with_movie_words(data) if config.word_movies else data
+
+
 def to_device(samples: RecommendSamples) -> PreferenceSamples:
-    """The part of the samples that the recommender reads."""
+    """The part of the samples that recommenders read."""
     context = samples.context
-    return PreferenceSamples(jnp.asarray(context.entities), jnp.asarray(context.words), jnp.asarray(samples.target))
+    read = (context.entities, context.words, samples.target, context.tokens, samples.novel)
+    return PreferenceSamples(*(jnp.asarray(table) for table in read))
 
 
 def label_task(data: DialogueData, vocabulary: Vocabulary, split: str) -> LabelTask:
@@ -73,13 +117,56 @@ def label_task(data: DialogueData, vocabulary: Vocabulary, split: str) -> LabelT
     return LabelTask(to_device(samples), jnp.asarray(context), samples.seeker, views)
 
 
-def build_dialogue_world(data: DialogueData, vocabulary: Vocabulary, config: PreferenceConfig) -> DialogueWorld:
-    """Graphs and samples of all splits; only training conversations reach `train`."""
-    plan = make_plan(data, config)
+def make_recommender(
+    data: DialogueData, plan: KgsfPlan, graphs: KgsfGraphs, vocabulary: Vocabulary, config: KgsfConfig
+) -> tuple[PreferenceModel, Any]:
+    """The recommender of `config.model` and its constants.
+
+    Raises:
+      KgcrsError: a model that recommends nothing.
+    """
+    told, with_infomax = config.baseline, config.recommend.mim_weight > 0
+    if config.model == "textcnn":
+        sizes = TextCnnPlan(len(vocabulary), data.num_items, told.token_dim, told.num_filters, dropout=told.dropout)
+        return text_cnn_preference(sizes), ()
+    if config.model == "redial":
+        return redial_preference(AutoencoderPlan(data.num_items, told.hidden)), ()
+    if config.model == "revcore":
+        item_words = words_in_texts(data.item_text, data, told.text_words)
+        constants = DescribedGraphs(graphs, jnp.asarray(item_words))
+        return revcore_preference(plan, with_infomax=with_infomax), constants
+    if config.model in GRAPH_MODELS:
+        return kgsf_preference(plan, with_infomax=with_infomax), graphs
+    raise KgcrsError(f"model is {config.model}, which recommends nothing: choose another one to train a recommender.")
+
+
+def build_dialogue_world(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> DialogueWorld:
+    """Recommender, graphs and samples of all splits; only training conversations reach `train`.
+
+    KECRS learns from labels that the context does not name; every model is judged on all.
+
+    Raises:
+      KgcrsError: a model that recommends nothing, or sizes that it does not fit.
+    """
+    settings, has_graph = preference_settings(config), config.model in GRAPH_MODELS
+    data = data_as_read(data, settings)
+    if config.model == "textcnn" and config.baseline.item_tokens != vocabulary.item_tokens:
+        vocabulary = build_vocabulary(data, item_tokens=config.baseline.item_tokens)
+    plan = make_plan(data, settings if has_graph else replace(settings, entities=False, words=True))
+    graphs = KgsfGraphs(None, None)
+    if has_graph:
+        graphs = build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=settings.more_than)
+    model, constants = make_recommender(data, plan, graphs, vocabulary, config)
+    train = to_device(recommend_samples(data, vocabulary, "train"))
+    if config.model == "kecrs":
+        fresh = np.flatnonzero(train.novel)
+        train = jax.tree.map(lambda table: table[fresh], train)
     return DialogueWorld(
         plan=plan,
-        graphs=build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=config.more_than),
-        train=to_device(recommend_samples(data, vocabulary, "train")),
+        graphs=graphs,
+        model=model,
+        constants=constants,
+        train=train,
         valid=label_task(data, vocabulary, "valid"),
         test=label_task(data, vocabulary, "test"),
     )

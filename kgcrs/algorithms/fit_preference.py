@@ -1,6 +1,6 @@
-"""Trains KGSF's recommender: infomax alone, then recommending with infomax beside it (KGSF Alg. 1).
+"""Trains a recommender of dialogues: for KGSF infomax alone, then recommending with infomax beside it (KGSF Alg. 1).
 
-An epoch is one scan over the samples in a new random order; both graphs are encoded once per step for the whole batch.
+An epoch is one scan over the samples in a new random order; graphs are encoded once per step for the whole batch.
 """
 
 from __future__ import annotations
@@ -12,39 +12,22 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from kgcrs.algorithms.preference_model import Losses, PreferenceHyper, PreferenceModel, PreferenceSamples
+from kgcrs.core.errors import KgcrsError
 from kgcrs.core.keys import stream
-from kgcrs.losses.kgsf import pretrain_loss, recommender_loss
 from kgcrs.metrics.label_ranking import LabelRanks, rank_labels
-from kgcrs.models.kgsf import KgsfGraphs, KgsfPlan, encode_graphs, init_kgsf, recommend, user_vector
-
-
-class PreferenceHyper(NamedTuple):
-    """Numbers a sweep may vary. lr: learning rate. mim_weight: lambda, the weight of infomax beside recommending."""
-
-    lr: float | Array
-    mim_weight: float | Array
-
-
-class PreferenceSamples(NamedTuple):
-    """n contexts and what was recommended. entities: int32 [n, J]. words: int32 [n, T]. -1 pads. target: int32 [n]."""
-
-    entities: Array
-    words: Array
-    target: Array
 
 
 class PreferencePlan(NamedTuple):
-    """Static settings. model: KgsfPlan. goal: "infomax" (first stage) or "items". batch_size: samples per step.
-
-    with_infomax: compute infomax beside the items; False for the ablations without it. clip: largest gradient norm.
+    """Static settings. model: what is trained. goal: "infomax" (the stage before) or "items". batch_size: samples
+    per step. clip: largest gradient norm.
     """
 
-    model: KgsfPlan
+    model: PreferenceModel
     goal: Literal["infomax", "items"]
     batch_size: int
     optimizer: Literal["adam", "amsgrad"] = "adam"
     clip: float = 0.1
-    with_infomax: bool = True
 
 
 class PreferenceState(NamedTuple):
@@ -64,7 +47,7 @@ def make_optimizer(plan: PreferencePlan) -> optax.GradientTransformation:
 
 def init_preference(key: Array, plan: PreferencePlan, params: Any = None) -> PreferenceState:
     """Fresh state; `params` continues from an earlier stage."""
-    params = init_kgsf(stream(key, "params"), plan.model) if params is None else params
+    params = plan.model.init(stream(key, "params")) if params is None else params
     return PreferenceState(params, make_optimizer(plan).init(params), jnp.int32(0), stream(key, "epochs"))
 
 
@@ -74,23 +57,25 @@ def preference_loss(
     samples: PreferenceSamples,
     mask: Array,
     key: Array,
-    graphs: KgsfGraphs,
+    constants: Any,
     plan: PreferencePlan,
-) -> tuple[Array, dict[str, Array]]:
-    """(loss float32 [], metrics) of one batch; mask bool [B] is False on samples that only fill it up."""
-    if plan.goal == "infomax":
-        loss = pretrain_loss(params, plan.model, graphs, samples.entities, samples.words, key, mask)
-        return loss, {"infomax": loss}
-    weight = hyper.mim_weight if plan.with_infomax else 0
-    loss, parts = recommender_loss(params, plan.model, graphs, *samples, key, mask, weight)
-    return loss, {"loss": loss, "items": parts.items, "infomax": parts.infomax}
+) -> Losses:
+    """(loss float32 [], metrics) of one batch; mask bool [B] is False on samples that only fill it up.
+
+    Raises:
+      KgcrsError: the goal is infomax, which the model does not have.
+    """
+    loss = plan.model.pretrain if plan.goal == "infomax" else plan.model.loss
+    if loss is None:
+        raise KgcrsError("goal is infomax, which aligns words with entities and this model lacks one: skip that stage.")
+    return loss(hyper, params, constants, samples, mask, key)
 
 
 def preference_epoch(
     hyper: PreferenceHyper,
     state: PreferenceState,
     samples: PreferenceSamples,
-    graphs: KgsfGraphs,
+    constants: Any,
     *,
     plan: PreferencePlan,
 ) -> tuple[PreferenceState, dict[str, Array]]:
@@ -107,7 +92,7 @@ def preference_epoch(
         rows, mask, number = batch
         taken = jax.tree.map(lambda table: table[rows], samples)
         key = jax.random.fold_in(step_key, number)
-        loss = lambda p: preference_loss(hyper, p, taken, mask, key, graphs, plan)  # noqa: E731
+        loss = lambda p: preference_loss(hyper, p, taken, mask, key, constants, plan)  # noqa: E731
         grads, metrics = jax.grad(loss, has_aux=True)(params)
         updates, opt_state = rule.update(grads, opt_state, params)
         return (jax.tree.map(lambda p, u: p - hyper.lr * u, params, updates), opt_state), metrics
@@ -118,17 +103,23 @@ def preference_epoch(
 
 
 def rank_preferences(
-    params: Any, samples: PreferenceSamples, context: Array, graphs: KgsfGraphs, *, model: KgsfPlan, block: int = 256
+    params: Any,
+    samples: PreferenceSamples,
+    context: Array,
+    constants: Any,
+    *,
+    model: PreferenceModel,
+    block: int = 256,
 ) -> LabelRanks:
     """Ranks every label among all items; the graphs are encoded once.
 
     Args:
-      context: int32 [n, K]. Items named before, -1 pads. block: contexts scored at a time; changes memory only.
+      context: int32 [n, K]. Items named before, -1 pads. constants: of the model.
+      block: contexts scored at a time; changes memory only.
     """
-    encoded = encode_graphs(params, model, graphs)
+    encoded = model.begin(params, constants)
 
     def scores_of(sample: Array) -> Array:
-        view = user_vector(params, model, encoded, samples.entities[sample], samples.words[sample])
-        return recommend(params, model, encoded, view.vector)
+        return model.scores(params, encoded, jax.tree.map(lambda table: table[sample], samples))
 
     return rank_labels(scores_of, samples.target, context, block=block)

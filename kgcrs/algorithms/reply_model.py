@@ -168,18 +168,29 @@ def _known(params: PyTree, frozen: ReplyFrozen, batch: ReplyBatch, plan: Dialogu
     return _Known(recommender, encoded, user_vector(recommender, kgsf, encoded, batch.entities, batch.words))
 
 
-def _inputs(
-    params: PyTree, frozen: ReplyFrozen, batch: ReplyBatch, plan: DialoguePlan, kgsf: KgsfPlan | None
+def reply_inputs(
+    params: PyTree,
+    frozen: ReplyFrozen,
+    batch: ReplyBatch,
+    plan: DialoguePlan,
+    kgsf: KgsfPlan | None,
+    pooled: Array | None = None,
 ) -> DialogueInputs:
+    """What the network reads of a batch.
+
+    Args:
+      pooled: int32 [B, n], words that the recommender pools where these are not the context's own; -1 pads.
+    """
     if kgsf is None or not (plan.kg or plan.copy):
         return DialogueInputs(batch.tokens)
-    known = _known(params, frozen, batch, plan, kgsf)
+    read = batch if pooled is None else batch._replace(words=pooled)
+    known = _known(params, frozen, read, plan, kgsf)
     mask = None
     if plan.copy:
         mask = frozen.tokens.copy
         if plan.copy_mode == "context":
             scores = recommend(known.params, kgsf, known.encoded, known.view.vector)
-            mask = context_mask(mask, _near_tokens(frozen.tokens, batch, scores))
+            mask = context_mask(mask, _near_tokens(frozen.tokens, read, scores))
     return DialogueInputs(batch.tokens, graph_context(known.encoded, known.view, batch.entities, batch.words), mask)
 
 
@@ -204,7 +215,7 @@ def _likelihood(
     plan: DialoguePlan,
     kgsf: KgsfPlan | None,
 ) -> TokenLikelihood:
-    return reply_likelihood(params, _inputs(params, frozen, batch, plan, kgsf), batch.reply, plan, key)
+    return reply_likelihood(params, reply_inputs(params, frozen, batch, plan, kgsf), batch.reply, plan, key)
 
 
 def _no_penalty(params: PyTree, frozen: ReplyFrozen, batch: ReplyBatch) -> None:
@@ -221,7 +232,7 @@ def _begin(
     plan: DialoguePlan,
     kgsf: KgsfPlan | None,
 ) -> tuple[StepFn, PyTree]:
-    prepared = prepare(params, _inputs(params, frozen, batch, plan, kgsf), plan)
+    prepared = prepare(params, reply_inputs(params, frozen, batch, plan, kgsf), plan)
     step_fn = partial(next_log_probs, params, prepared, plan=plan)
     return step_fn, start_caches(params, batch.tokens.shape[0], beams, length, plan)
 

@@ -66,7 +66,7 @@ def read_streams(conversations: Sequence[Conversation], data: DialogueData, voca
 
     A conversation without text leaves no token and no word, only its entities.
     """
-    word_index = _word_index(data)
+    word_index = words_by_name(data)
     known: dict[str, tuple[int, int]] = {}
     tokens: list[int] = []
     entities: list[int] = []
@@ -93,7 +93,7 @@ def read_streams(conversations: Sequence[Conversation], data: DialogueData, voca
             for token in tokenize(turn.text):
                 ids = known.get(token)
                 if ids is None:
-                    ids = known[token] = vocabulary.id_of(token), _word_of(token.lower(), word_index)
+                    ids = known[token] = vocabulary.id_of(token), word_of(token.lower(), word_index)
                 tokens.append(ids[0])
                 if ids[1] not in seen_words:
                     seen_words.add(ids[1])
@@ -120,15 +120,37 @@ def words_of_tokens(data: DialogueData, tokens: Sequence[str]) -> IntArray:
     Returns:
       int32 [n]: a node, or -1 for a stop-word or a token that is no node.
     """
-    index = _word_index(data)
-    return np.fromiter((_word_of(token.lower(), index) for token in tokens), np.int32, len(tokens))
+    index = words_by_name(data)
+    return np.fromiter((word_of(token.lower(), index) for token in tokens), np.int32, len(tokens))
 
 
-def _word_index(data: DialogueData) -> dict[str, int]:
+def words_by_name(data: DialogueData) -> dict[str, int]:
+    """Returns the word node of every lower-cased name that is no stop-word."""
     return {name.lower(): word for word, name in enumerate(data.word_names) if name.lower() not in STOP_WORDS}
 
 
-def _word_of(token: str, word_index: Mapping[str, int]) -> int:
+def words_in_texts(texts: Sequence[str], data: DialogueData, width: int) -> IntArray:
+    """Reads texts as contexts are read, each on its own.
+
+    Args:
+      texts: n of them, for example `DialogueData.item_text`.
+      data: whose word graph.
+      width: words at most, those that come first.
+
+    Returns:
+      int32 [n, width]: word nodes without stop-words, each once; -1 pads on the right.
+    """
+    word_index = words_by_name(data)
+    table = np.full((len(texts), width), NONE, np.int32)
+    for row, text in zip(table, texts, strict=True):
+        words = dict.fromkeys(word_of(token.lower(), word_index) for token in tokenize(text))
+        words.pop(NONE, None)
+        first = list(words)[:width]
+        row[: len(first)] = first
+    return table
+
+
+def word_of(token: str, word_index: Mapping[str, int]) -> int:
     """Returns the word node of a lower-cased token, or -1; ConceptNet writes "sci_fi" for "sci-fi"."""
     return word_index.get(token, word_index.get(token.replace("-", "_"), NONE))
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError
+from kgcrs.graph.catalogue import pad_rows
 from kgcrs.graph.segment import RowPicks, SparseGraph, build_csr, build_row_picks, build_sparse_graph
 
 MORE_EDGES_THAN = 1000
@@ -131,6 +132,24 @@ def build_relational_graph(
         kept=kept,
         norm=norm,
     )
+
+
+def neighbour_table(triples: np.ndarray, num_rows: int) -> np.ndarray:
+    """Lists what the first nodes are joined with, whatever the relation and its direction.
+
+    Args:
+      triples: int [M, 3]. (head, relation, tail). num_rows: nodes to list, for example the items.
+
+    Returns:
+      int32 [num_rows, K]. Each neighbour once, ascending; -1 pads, K is the longest row's and at least 1.
+
+    >>> neighbour_table(np.array([[0, 0, 3], [3, 1, 0], [2, 0, 0]]), 2).tolist()
+    [[2, 3], [-1, -1]]
+    """
+    ends = np.asarray(triples, np.int64).reshape(-1, 3)[:, [0, 2]]
+    pairs = np.unique(np.concatenate([ends, ends[:, ::-1]]), axis=0)
+    node, other = pairs[(pairs[:, 0] < num_rows) & (pairs[:, 0] != pairs[:, 1])].T
+    return pad_rows(node, other, num_rows, -1)
 
 
 def build_word_graph(edges: np.ndarray, num_nodes: int) -> SparseGraph:

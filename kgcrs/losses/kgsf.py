@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from kgcrs.core.keys import stream
 from kgcrs.losses.infomax import infomax_loss
 from kgcrs.losses.likelihood import item_cross_entropy
 from kgcrs.models.kgsf import (
+    EncodedGraphs,
     KgsfGraphs,
     KgsfPlan,
     encode_graphs,
     infomax_scores,
+    mirrored_scores,
     pool_nodes,
     training_logits,
     user_vector,
@@ -21,6 +24,42 @@ from kgcrs.models.kgsf import (
 
 MIM_WEIGHT = 0.025
 """Published weight of the infomax loss beside the recommender's."""
+
+
+class ContextNodes(NamedTuple):
+    """Nodes of a batch of contexts. entities: int32 [B, J]. words: int32 [B, T]. -1 pads."""
+
+    entities: Array
+    words: Array
+
+
+def alignment_loss(
+    params: dict[str, Any],
+    plan: KgsfPlan,
+    encoded: EncodedGraphs,
+    nodes: ContextNodes,
+    pooled_words: Array,
+    pooled_entities: Array,
+    key: Array | None = None,
+    mask: Array | None = None,
+) -> Array:
+    """Infomax of words about entities; with `plan.bidirectional` plus that of entities about words.
+
+    Reading: both directions weigh the same. Each counts contexts that have what it predicts.
+
+    Args:
+      pooled_words, pooled_entities: float32 [B, d]; the latter is read in the mirrored direction only.
+      key, mask: as in `infomax_loss`.
+
+    Returns:
+      float32 [].
+    """
+    loss = infomax_loss(infomax_scores(params, encoded, pooled_words), nodes.entities, plan.mim, key, mask)
+    if plan.bidirectional:
+        other = None if key is None else stream(key, "mirrored")
+        scores = mirrored_scores(params, encoded, pooled_entities)
+        loss += infomax_loss(scores, nodes.words, plan.mim, other, mask)
+    return loss
 
 
 def pretrain_loss(
@@ -45,7 +84,10 @@ def pretrain_loss(
     pooled = jnp.zeros((len(words), plan.dim))
     if encoded.words is not None:
         pooled, _ = pool_nodes(params["word_pool"], encoded.words, words)
-    return infomax_loss(infomax_scores(params, encoded, pooled), entities, plan.mim, key, mask)
+    facts = jnp.zeros((len(entities), plan.dim))
+    if encoded.entities is not None and plan.bidirectional:
+        facts, _ = pool_nodes(params["entity_pool"], encoded.entities, entities)
+    return alignment_loss(params, plan, encoded, ContextNodes(entities, words), pooled, facts, key, mask)
 
 
 class RecommenderLosses(NamedTuple):
@@ -84,5 +126,6 @@ def recommender_loss(
     infomax = jnp.float32(0.0)
     off = isinstance(mim_weight, (int, float)) and mim_weight == 0
     if plan.entities and plan.words and not off:
-        infomax = infomax_loss(infomax_scores(params, encoded, view.words), entities, plan.mim, key, mask)
+        nodes = ContextNodes(entities, words)
+        infomax = alignment_loss(params, plan, encoded, nodes, view.words, view.entities, key, mask)
     return items + mim_weight * infomax, RecommenderLosses(items, infomax)

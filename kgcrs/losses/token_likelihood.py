@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -16,7 +17,14 @@ from kgcrs.data.vocab import PAD
 from kgcrs.losses.real_rows import RowFn, sum_real_rows
 from kgcrs.models.text.attention import Params
 from kgcrs.models.text.copy_head import MODES, Mode, VocabularyMaps, target_log_prob
-from kgcrs.models.text.dialogue import DialogueInputs, DialoguePlan, encode_context, reply_states, score_maps
+from kgcrs.models.text.dialogue import (
+    DialogueInputs,
+    DialoguePlan,
+    encode_context,
+    encode_lines,
+    reply_states,
+    score_maps,
+)
 
 
 class TokenLikelihood(NamedTuple):
@@ -68,6 +76,23 @@ def perplexity(likelihood: TokenLikelihood) -> Array:
     return jnp.exp(mean_nats(likelihood))
 
 
+def rows_likelihood(
+    row_fn: RowFn, tables: PyTree, constants: PyTree, rows: PyTree, task: ReplyTargets, chunk: int = 256
+) -> TokenLikelihood:
+    """Sums -log Pr of the tokens of replies; differentiable in `tables` and `rows`.
+
+    Args:
+      row_fn: -log Pr of one token per row; its labels are (token int32 [n], sample int32 [n]), see `RowFn`.
+      tables, constants: shared by all rows. rows: float32 arrays [B, T-1, ...], what foretells each target.
+      task: of `reply_targets`. chunk: rows at a time.
+    """
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+    sample = jnp.broadcast_to(jnp.arange(task.targets.shape[0])[:, None], task.targets.shape)
+    labels = (task.targets.ravel(), sample.ravel())
+    total = sum_real_rows(row_fn, tables, constants, flat, labels, task.mask.ravel(), chunk)
+    return TokenLikelihood(total, task.mask.sum())
+
+
 def reply_likelihood(
     params: Params, inputs: DialogueInputs, reply: Array, plan: DialoguePlan, key: Key | None = None, chunk: int = 256
 ) -> TokenLikelihood:
@@ -85,15 +110,13 @@ def reply_likelihood(
     task = reply_targets(reply)
     drops = (None, None) if key is None else (stream(key, "encoder"), stream(key, "decoder"))
     context = encode_context(params, inputs.tokens, plan, drops[0])
-    states, copies = reply_states(params, context, task.inputs, inputs.graph, plan, drops[1])
-    maps = score_maps(params, plan)
+    text = encode_lines(params, inputs.text, plan, None if key is None else stream(key, "text"))
+    states, copies = reply_states(params, context, task.inputs, inputs.graph, plan, drops[1], text)
+    maps = score_maps(params, plan, inputs.shift)
     if not plan.train_copy:
-        maps, copies = VocabularyMaps(maps.tokens), None
-    rows = tuple(x.reshape(-1, x.shape[-1]) for x in (states, copies) if x is not None)
-    sample = jnp.broadcast_to(jnp.arange(reply.shape[0])[:, None], task.targets.shape)
-    labels = (task.targets.ravel(), sample.ravel())
-    total = sum_real_rows(_ROW_FNS[plan.copy_mode], maps, inputs.copy_mask, rows, labels, task.mask.ravel(), chunk)
-    return TokenLikelihood(total, task.mask.sum())
+        maps, copies = VocabularyMaps(maps.tokens, shift=maps.shift), None
+    rows = tuple(x for x in (states, copies) if x is not None)
+    return rows_likelihood(_ROW_FNS[plan.copy_mode], maps, inputs.copy_mask, rows, task, chunk)
 
 
 def _row_fn(mode: Mode) -> RowFn:
@@ -102,6 +125,8 @@ def _row_fn(mode: Mode) -> RowFn:
         target, sample = labels
         if mask is not None and mask.ndim == 2:
             mask = mask[sample]
+        if maps.shift is not None:
+            maps = maps._replace(shift=maps.shift[sample])
         return -target_log_prob(maps, states, copies, mask, target, mode)
 
     return nats

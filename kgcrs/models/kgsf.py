@@ -39,7 +39,7 @@ class KgsfPlan(NamedTuple):
     dim: d. num_bases: of the relations. rgcn_input: "onehot" or "embed". rgcn_norm: "sum" or "mean_rel".
     entity_activation, word_activation: "none" or "relu". gate: "paper" or "official". item_bias: adds one per item.
     softmax: what training compares a target with, "items" or all "nodes"; recommending always ranks items.
-    mim: "mse_full", "eq4" or "bce_sampled".
+    mim: "mse_full", "eq4" or "bce_sampled". bidirectional: align the pooled entities with the words, too.
     entities, words: which of the two channels there are; without entities, items have free vectors.
     """
 
@@ -57,6 +57,7 @@ class KgsfPlan(NamedTuple):
     item_bias: bool = True
     softmax: str = "items"
     mim: str = "mse_full"
+    bidirectional: bool = False
     entities: bool = True
     words: bool = True
 
@@ -143,7 +144,8 @@ def init_kgsf(key: Array, plan: KgsfPlan) -> dict[str, Any]:
     """Fresh parameters: plain dicts by part, only those of the channels that are on.
 
     Parts: "entities" (encoder) or "items" float32 [I, d] (free vectors), "entity_pool", "words" (encoder), "word_pool",
-    "gate", "infomax" {"transform" [d, d], "shift" [d], "bias" [N]}, "bias" [I], or [N] for softmax "nodes".
+    "gate", "infomax" {"transform" [d, d], "shift" [d], "bias" [N]}, with `bidirectional` also "infomax_words" (its bias
+    [W]), "bias" [I], or [N] for softmax "nodes".
     The first stage trains `MIM_PARTS`.
     """
     check_kgsf_plan(plan)
@@ -165,19 +167,21 @@ def init_kgsf(key: Array, plan: KgsfPlan) -> dict[str, Any]:
         params["word_pool"] = init_pooling(stream(key, "word_pool"), plan.dim)
     if plan.entities and plan.words:
         params["gate"] = init_gate(stream(key, "gate"), plan.dim, plan.gate)
-        glorot = jax.nn.initializers.glorot_uniform()
-        params["infomax"] = {
-            "transform": glorot(stream(key, "infomax"), (plan.dim, plan.dim)),
-            "shift": jnp.zeros(plan.dim),
-            "bias": jnp.zeros(plan.num_entities),
-        }
+        params["infomax"] = _init_critic(stream(key, "infomax"), plan.dim, plan.num_entities)
+        if plan.bidirectional:
+            params["infomax_words"] = _init_critic(stream(key, "infomax_words"), plan.dim, plan.num_words)
     if plan.item_bias:
         params["bias"] = jnp.zeros(plan.num_entities if _over_nodes(plan) else plan.num_items)
     return params
 
 
+def _init_critic(key: Array, dim: int, num_nodes: int) -> dict[str, Array]:
+    glorot = jax.nn.initializers.glorot_uniform()
+    return {"transform": glorot(key, (dim, dim)), "shift": jnp.zeros(dim), "bias": jnp.zeros(num_nodes)}
+
+
 MIM_PARTS = ("entities", "words", "word_pool", "infomax")
-"""Parameters that the first stage trains."""
+"""Parameters that the first stage trains; with `bidirectional` also "entity_pool" and "infomax_words"."""
 
 
 def _over_nodes(plan: KgsfPlan) -> bool:
@@ -276,5 +280,28 @@ def infomax_scores(params: dict[str, Any], encoded: EncodedGraphs, words: Array)
     """
     if encoded.entities is None or encoded.words is None:
         raise KgcrsError("infomax aligns words with entities, but one of them is off: set the weight of mim to 0.")
-    head = params["infomax"]
-    return (words @ head["transform"] + head["shift"]) @ encoded.entities.T + head["bias"]
+    return _critic(params["infomax"], words, encoded.entities)
+
+
+def mirrored_scores(params: dict[str, Any], encoded: EncodedGraphs, entities: Array) -> Array:
+    """s_w = (T' n + t')^T v_w + beta_w of every word: what the pooled entities of a context say of its words.
+
+    Reading: the equation of `infomax_scores` with the two graphs exchanged and a head of its own. The released code
+    holds this direction without using it.
+
+    Args:
+      entities: float32 [B, d], pooled.
+
+    Returns:
+      float32 [B, W].
+
+    Raises:
+      KgcrsError: without an entity graph or without words there is nothing to align.
+    """
+    if encoded.entities is None or encoded.words is None:
+        raise KgcrsError("infomax aligns entities with words, but one of them is off: set the weight of mim to 0.")
+    return _critic(params["infomax_words"], entities, encoded.words)
+
+
+def _critic(head: dict[str, Array], x: Array, table: Array) -> Array:
+    return (x @ head["transform"] + head["shift"]) @ table.T + head["bias"]

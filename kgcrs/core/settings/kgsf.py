@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kgcrs.core.settings.baselines_kgsf import BaselineConfig
 from kgcrs.core.settings.dialogue import DecodeConfig, DialogueConfig, ReplyTraining
 from kgcrs.core.settings.require import require
 
@@ -25,6 +26,11 @@ class PreferenceConfig:
     rgcn_input: Literal["onehot", "embed"] = "onehot"
     """onehot: basis tables, as published. embed: one vector per entity and a basis of matrices, an eighth of the
     numbers."""
+    mim_bidirectional: bool = False
+    """Infomax in both directions: pooled entities predict words as well as pooled words entities."""
+    word_movies: bool = False
+    """Make every movie that a training text names a node of the word graph, joined with the words of its turn and of
+    the turns next to it."""
     more_than: int = 1000
     """Directed edges that a relation must exceed to be kept; lower it for small graphs."""
 
@@ -80,18 +86,23 @@ class KgsfConfig:
     inspired, inspired_imdb, or redial:PATH and crslab:PATH with files of your own (docs/data.md)."""
     data_root: str = ""
     """Folder that holds the data sets; empty reads the environment variable KGCRS_DATA."""
+    model: Literal["kgsf", "kbrd", "textcnn", "redial", "kecrs", "revcore", "transformer"] = "kgsf"
+    """kgsf, or a method to compare it with. kbrd: the entity graph alone. kecrs: the same, trained on labels that the
+    dialogue has not named yet (give it --dataset redial_tmkg). revcore: kgsf that also reads a line of metadata on each
+    movie, in place of reviews. textcnn: a text model. redial: an autoencoder over the movies named. transformer:
+    replies only, nothing is recommended. Only kgsf and revcore have infomax; the others ignore its settings."""
     seed: int = 0
     """Seed of every random stream of the run."""
     run_dir: str = ""
     """Where the run is kept. Empty: runs/kgsf-<dataset>-seed<seed>. The same command resumes it."""
     fresh: bool = False
     """Start over: forget what the run folder holds."""
-    model: Literal["kgsf", "kbrd", "textcnn", "redial", "kecrs", "revcore", "transformer"] = "kgsf"
-    """kgsf, or a system it is compared with. textcnn only recommends; transformer only writes replies."""
     preference: PreferenceConfig = PreferenceConfig()
     """The recommender."""
     recommend: PreferenceTraining = PreferenceTraining()
     """How the recommender is trained."""
+    baseline: BaselineConfig = BaselineConfig()
+    """What the other models have of their own."""
     dialogue: DialogueConfig = DialogueConfig()
     """The network that writes replies."""
     reply: ReplyTraining = ReplyTraining()
@@ -102,7 +113,10 @@ class KgsfConfig:
     def validate(self) -> None:
         """Raises KgcrsError on settings that contradict each other."""
         require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
-        aligned = self.model != "kgsf" or (self.preference.entities and self.preference.words)
+        if self.model not in ("kgsf", "revcore"):
+            return
+        aligned = self.preference.entities and self.preference.words
+        require(aligned or self.model == "kgsf", "model", self.model, "it reads both graphs: turn neither of them off")
         require(
             aligned or not (self.recommend.mim_epochs or self.recommend.mim_weight),
             "recommend.mim_weight",

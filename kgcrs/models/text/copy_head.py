@@ -25,12 +25,14 @@ MODES: tuple[Mode, ...] = ("copynet", "logit_sum", "context")
 class VocabularyMaps(NamedTuple):
     """What turns states into scores. tokens: float32 [V, m], the tied table. copy: float32 [V, m]; bias: float32 [V].
 
-    The last two are None in a network that does not copy.
+    Both are None in a network that does not copy. shift: float32, broadcastable to [..., V], is added to the scores of
+    generated tokens; None adds nothing.
     """
 
     tokens: Array
     copy: Array | None = None
     bias: Array | None = None
+    shift: Array | None = None
 
 
 def init_copy_head(key: Key, width: int, graph_dim: int, vocab: int) -> Params:
@@ -82,6 +84,8 @@ def scores(
       [s_gen] where the network does not copy.
     """
     generate = states @ maps.tokens.T
+    if maps.shift is not None:
+        generate = generate + maps.shift
     if maps.copy is None:
         return [generate]
     assert copies is not None and mask is not None, "a network that copies needs copy states and a copy mask"

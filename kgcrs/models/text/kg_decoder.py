@@ -37,10 +37,10 @@ from kgcrs.models.text.encoder import Encoded
 
 Order = Literal["paper", "official"]
 ORDERS: dict[str, tuple[str, ...]] = {
-    "paper": ("words", "entities", "context"),
-    "official": ("entities", "words", "context"),
+    "paper": ("words", "entities", "text", "context"),
+    "official": ("entities", "words", "text", "context"),
 }
-"""Memories in the order in which a layer attends to them."""
+"""Memories in the order in which a layer attends to them; what a network does not have is left out."""
 GRAPHS = ("words", "entities")
 
 
@@ -68,14 +68,20 @@ class LayerCache(NamedTuple):
 
 
 Memories = dict[str, Memory]
-"""What one layer attends to, by `words`, `entities` and `context`; without the first two in the plain decoder."""
+"""What one layer attends to, by `words`, `entities`, `text` and `context`; the plain decoder has the last one only."""
 
 
-def init_decoder(key: Key, sizes: TransformerSizes, num_layers: int, graph_dim: int, kg: bool = True) -> Params:
-    """Parameters: `layer_0`, ..., and with `kg` the maps d -> m and null slots of the two graph memories."""
-    memories = (*GRAPHS, "context") if kg else ("context",)
+def init_decoder(
+    key: Key, sizes: TransformerSizes, num_layers: int, graph_dim: int, kg: bool = True, text: bool = False
+) -> Params:
+    """Parameters: `layer_0`, ..., and with `kg` the maps d -> m and null slots of the two graph memories.
+
+    With `text` every layer attends to a text beside the context too.
+    """
+    graphs = GRAPHS if kg else ()
+    memories = (*graphs, *(("text",) if text else ()), "context")
     params: Params = {}
-    for name in memories[:-1]:
+    for name in graphs:
         null = jax.random.normal(stream(key, f"null {name}"), (sizes.width,)) * sizes.width**-0.5
         params[name] = {"map": init_linear(stream(key, name), graph_dim, sizes.width), "null": null}
     for name in (f"layer_{at}" for at in range(num_layers)):
@@ -93,7 +99,7 @@ def layers_of(params: Params) -> list[Params]:
 
 
 def project_memories(
-    params: Params, context: Encoded, graph: GraphContext | None, sizes: TransformerSizes
+    params: Params, context: Encoded, graph: GraphContext | None, sizes: TransformerSizes, text: Encoded | None = None
 ) -> list[Memories]:
     """Keys and values of every memory for every layer.
 
@@ -101,9 +107,13 @@ def project_memories(
     at. The released code attends evenly to padding instead.
 
     Args:
-      params: of `init_decoder`. context: of `encode`. graph: needed where the decoder has graph memories.
+      params: of `init_decoder`. context: of `encode`. graph: needed where the decoder has graph memories. text: needed
+        where it attends to a text; one without tokens adds nothing but the bias of its maps.
     """
     states = {"context": (context.states, context.mask)}
+    if "text" in layers_of(params)[0]:
+        assert text is not None, "a decoder that attends to a text needs its states"
+        states["text"] = (text.states, text.mask)
     if "words" in params:
         assert graph is not None, "a decoder with graph memories needs a graph context"
         states["words"] = _with_null(params["words"], graph.words, graph.word_mask)
