@@ -35,7 +35,8 @@ def world_of(model, **changes):
 
 
 def some(world, rows=8):
-    return jax.tree.map(lambda table: table[:rows], world.train)
+    """Spread over the conversations: a single one may have too few words to choose between."""
+    return jax.tree.map(lambda table: table[:: len(table) // rows][:rows], world.train)
 
 
 def scores_of(world, params, samples):
@@ -51,7 +52,7 @@ def test_some_epochs_beat_chance_on_conversations_that_show_what_is_wanted(model
     state = init_preference(jax.random.key(0), plan)
     epoch = quick_jit(preference_epoch, static_argnames="plan")
     found = []
-    for _ in range(6):
+    for _ in range(12 if model == "textcnn" else 6):  # which starts without a graph of what belongs together
         state, metrics = epoch(HYPER, state, world.train, world.constants, plan=plan)
         found.append(float(metrics["loss"]))
     assert found[-1] < found[0]

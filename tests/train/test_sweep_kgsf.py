@@ -18,7 +18,7 @@ from kgcrs.data.vocab import build_vocabulary
 from tests.worlds import quick_jit
 from train.preference_stages import infomax_stage, preference_hyper, recommend_stage
 from train.sweep import KgsfSweepConfig, main, sweep_class
-from train.sweep_kgsf import fields, prepare, preference_trainer, shared_data
+from train.sweep_kgsf import fields, preference_trainer, prepare, shared_data
 
 DATA = synthetic_dialogue(num_conversations=40, num_movies=40)
 CONFIG = KgsfConfig(
