@@ -22,11 +22,12 @@ from train.loop import Stage, run_stage, stored_steps
 from train.sweep import SweepSettings, parse_grid, setting_names, toml_text
 from train.sweep_kgensam import KGENSAM
 from train.sweep_kgpolicy import KGPOLICY
+from train.sweep_kgsf import KGSF
 from train.sweep_report import METRIC, Sweep, point_interval, ranking, write_sweep
 from train.sweep_system import System
 
 BEST = "best.toml"
-SYSTEMS: dict[str, System] = {"kgensam": KGENSAM, "kgpolicy": KGPOLICY}
+SYSTEMS: dict[str, System] = {"kgensam": KGENSAM, "kgpolicy": KGPOLICY, "kgsf": KGSF}
 """Papers whose stages can be swept."""
 
 
@@ -124,6 +125,8 @@ def run_sweep(config: SweepSettings, run_dir: Path) -> Sweep:
         may_differ=system.not_training,
         data=data_fingerprint(data),
     )
+    if config.mode == "auto":
+        config = dataclasses.replace(config, mode=prepared.auto_mode)
     keys = jnp.stack([prepared.lane_key(config.seed + s) for s in range(config.seeds)])
     hypers, lane_keys = with_seeds(grid(hyper, {known[name]: values for name, values in axes.items()}), keys)
     points = grid_points(axes)

@@ -1,8 +1,9 @@
-"""Trains one stage of KGenSam, or KGPolicy, under a grid of hyper-parameters and several seeds, as one program.
+"""Trains one stage of KGenSam, KGPolicy or KGSF under a grid of hyper-parameters and several seeds, as one program.
 
     python -m train.sweep --stage fm --grid fm.lr=0.001,0.002 --grid fm.l2=0,1e-4 --seeds 3
     python -m train.sweep --stage dqn --run runs/kgensam-lastfm-seed0 --grid dqn.lr=2e-4,5e-4 --seeds 3
     python -m train.sweep --paper kgpolicy --dataset lastfm_small_kg --grid bpr.lr=0.001,0.005 --grid sampler.lr=0.001
+    python -m train.sweep --paper kgsf --config configs/kgsf/synthetic.toml --grid recommend.mim-weight=0.001,0.025
 
 The table ranks the grid points by a validation metric, with a 95 % Student-t interval over seeds; the test split is
 never looked at. Interrupt it at any moment: the same command goes on from the newest checkpoint.
@@ -25,13 +26,14 @@ from kgcrs.core.config import config_to_dict, load_config
 from kgcrs.core.errors import KgcrsError, closest, run_main
 from kgcrs.core.settings import KgensamConfig
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
+from kgcrs.core.settings.kgsf import KgsfConfig
 
 DESCRIPTION = """Sweep hyper-parameters of one stage over a grid and several seeds, all lanes in one compiled
 program: one --grid FIELD=VALUE,VALUE per field, --seeds N. Table, JSON, plot, best settings (best.toml) and
 checkpoints go to --run-dir. KGenSam (--stage fm|negative|active|dqn): stages after fm train what comes before them
 once, or take it from a finished run with --run DIR, whose settings then are the defaults. KGPolicy (--paper kgpolicy):
-the training with the sampler of --sampler.name. Any setting of python -m train.kgensam or train.kgpolicy may be given
-too; --paper kgpolicy --help lists the latter."""
+the training with the sampler of --sampler.name. KGSF (--paper kgsf): the recommender of --model. Any setting of python
+-m train.kgensam, train.kgpolicy or train.kgsf may be given too; --paper NAME --help lists them."""
 NOT_INHERITED = ("run_dir", "fresh", "eval_sessions")
 
 
@@ -39,7 +41,7 @@ NOT_INHERITED = ("run_dir", "fresh", "eval_sessions")
 class SweepFlags:
     """What every sweep may be asked, beside the settings of the run that it repeats."""
 
-    paper: Literal["kgensam", "kgpolicy"] = "kgensam"
+    paper: Literal["kgensam", "kgpolicy", "kgsf"] = "kgensam"
     """Paper whose training is swept."""
     grid: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """FIELD=VALUE,VALUE for a number of that stage, as fm.lr=0.001,0.002. Repeat the flag for more fields."""
@@ -74,7 +76,7 @@ class SweepConfig(SweepFlags, KgensamConfig):
 class KgPolicySweepConfig(SweepFlags, KgPolicyConfig):
     """A KGPolicy run whose training, warm start included, is repeated many times."""
 
-    paper: Literal["kgensam", "kgpolicy"] = "kgpolicy"
+    paper: Literal["kgensam", "kgpolicy", "kgsf"] = "kgpolicy"
     """Paper whose training is swept."""
     stage: Literal["fit"] = "fit"
     """Stage that is swept."""
@@ -85,10 +87,27 @@ class KgPolicySweepConfig(SweepFlags, KgPolicyConfig):
         self.check_flags()
 
 
-SweepSettings = SweepConfig | KgPolicySweepConfig
-CONFIGS: dict[str, type[SweepConfig] | type[KgPolicySweepConfig]] = {
+@dataclass(frozen=True)
+class KgsfSweepConfig(SweepFlags, KgsfConfig):
+    """A KGSF run whose recommender, infomax included, is trained many times."""
+
+    paper: Literal["kgensam", "kgpolicy", "kgsf"] = "kgsf"
+    """Paper whose training is swept."""
+    stage: Literal["recommend"] = "recommend"
+    """Stage that is swept."""
+
+    def validate(self) -> None:
+        """Raises KgcrsError on settings that contradict each other."""
+        KgsfConfig.validate(self)
+        self.check_flags()
+
+
+SweepSettings = SweepConfig | KgPolicySweepConfig | KgsfSweepConfig
+SweepClass = type[SweepConfig] | type[KgPolicySweepConfig] | type[KgsfSweepConfig]
+CONFIGS: dict[str, SweepClass] = {
     "kgensam": SweepConfig,
     "kgpolicy": KgPolicySweepConfig,
+    "kgsf": KgsfSweepConfig,
 }
 
 
@@ -151,7 +170,7 @@ def flag_value(argv: Sequence[str], name: str) -> str:
     return ""
 
 
-def sweep_class(argv: Sequence[str]) -> type[SweepConfig] | type[KgPolicySweepConfig]:
+def sweep_class(argv: Sequence[str]) -> SweepClass:
     """Settings of the paper that `--paper` names; without it, of the paper that has the `--stage`.
 
     Raises:
@@ -196,9 +215,13 @@ def load_sweep(argv: Sequence[str]) -> SweepSettings:
 
 
 def default_run_dir(config: SweepSettings) -> Path:
-    """runs/sweep-<stage>-<dataset>, for KGPolicy runs/sweep-<sampler>-<dataset>, unless --run-dir says otherwise."""
+    """runs/sweep-<stage>-<dataset>, with the sampler (KGPolicy) or model (KGSF) for a stage; or what --run-dir says."""
     label = config.dataset.replace(":", "-").replace("/", "-")
-    what = config.sampler.name if isinstance(config, KgPolicySweepConfig) else config.stage
+    what: str = config.stage
+    if isinstance(config, KgPolicySweepConfig):
+        what = config.sampler.name
+    elif isinstance(config, KgsfSweepConfig):
+        what = config.model
     return Path(config.run_dir or f"runs/sweep-{what}-{label}")
 
 

@@ -41,7 +41,7 @@ from train.loop import _all_finite
 from train.ranking_stages import CUTOFFS, rank_all
 from train.selection import FitProgress, begun, judged
 from train.sweep import KgPolicySweepConfig, setting_names
-from train.sweep_system import Prepared, System
+from train.sweep_system import Prepared, System, lane_bests
 
 METRIC = {"fit": "validation recall@20"}
 """What `score` is, in words."""
@@ -133,19 +133,8 @@ def fit_trainer(config: KgPolicyConfig, recommender: Recommender) -> Trainer:
 
 
 def lane_results(stage: str, curves: dict[str, np.ndarray], ran: np.ndarray) -> dict[str, np.ndarray]:
-    """Best validation recall of each lane, and where it was reached; float64 [L] per name.
-
-    Args:
-      curves: float [C, L] per metric, NaN where a lane did not run. ran: int [L]. Chunks each lane ran.
-    """
-    results = {name: np.full(len(ran), np.nan) for name in ("score", "NDCG@20", "epoch")}
-    for lane, chunks in enumerate(ran):
-        score = np.asarray(curves["score"][:chunks, lane], np.float64)
-        best = int(np.argmax(score))  # a best-so-far curve: where it first reached its last value
-        results["score"][lane] = score[-1]
-        results["NDCG@20"][lane] = curves["valid_ndcg@20"][best, lane]
-        results["epoch"][lane] = curves["epoch"][chunks - 1, lane]
-    return results
+    """Best validation recall of each lane, with the NDCG there; see `lane_bests`."""
+    return lane_bests(curves, ran, {"NDCG@20": "valid_ndcg@20"})
 
 
 def prepare(config: KgPolicySweepConfig, data: KgData) -> Prepared:

@@ -11,9 +11,9 @@ import numpy as np
 
 from kgcrs.core.runlog import result_table, versions
 from kgcrs.metrics.compare import Interval, student_t_interval
-from train import sweep_kgpolicy, sweep_stages
+from train import sweep_kgpolicy, sweep_kgsf, sweep_stages
 
-METRIC = sweep_stages.METRIC | sweep_kgpolicy.METRIC
+METRIC = sweep_stages.METRIC | sweep_kgpolicy.METRIC | sweep_kgsf.METRIC
 """What `score` is, in words, by stage."""
 
 

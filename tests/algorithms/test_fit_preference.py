@@ -10,14 +10,15 @@ import pytest
 from kgcrs.algorithms.dialogue_counts import popularity_scores
 from kgcrs.algorithms.dialogue_world import build_dialogue_world
 from kgcrs.algorithms.fit_preference import (
-    PreferenceHyper,
     PreferencePlan,
     init_preference,
     preference_epoch,
     preference_loss,
     rank_preferences,
 )
-from kgcrs.core.settings.kgsf import PreferenceConfig
+from kgcrs.algorithms.preference_makers import kgsf_preference
+from kgcrs.algorithms.preference_model import PreferenceHyper
+from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
 from kgcrs.data.dialogue_samples import item_counts
 from kgcrs.data.dialogue_schema import RECOMMENDER
 from kgcrs.data.synthetic_dialogue import synthetic_dialogue
@@ -25,10 +26,10 @@ from kgcrs.data.vocab import build_vocabulary
 from kgcrs.metrics.label_ranking import gains_at, rank_labels
 from kgcrs.models.kgsf import MIM_PARTS
 
-SETTINGS = PreferenceConfig(dim=12, more_than=20)
+SETTINGS = KgsfConfig(preference=PreferenceConfig(dim=12, more_than=20))
 DATA = synthetic_dialogue(num_conversations=120, num_movies=40)
 WORLD = build_dialogue_world(DATA, build_vocabulary(DATA), SETTINGS)
-PLAN = PreferencePlan(WORLD.plan, "items", 64)
+PLAN = PreferencePlan(WORLD.model, "items", 64)
 HYPER = PreferenceHyper(0.01, 0.025)
 
 
@@ -90,10 +91,12 @@ def test_the_first_stage_moves_the_graphs_and_words_and_nothing_else(epoch):
 def test_training_finds_held_out_items_better_than_popularity_does(epoch):
     """Also in conversations that name no item: there only words tell what is wanted (spec test 35)."""
     data = synthetic_dialogue()
-    world = build_dialogue_world(data, build_vocabulary(data), PreferenceConfig(dim=16, more_than=20))
+    world = build_dialogue_world(
+        data, build_vocabulary(data), KgsfConfig(preference=PreferenceConfig(dim=16, more_than=20))
+    )
     found = {}
-    for name, model in (("both", world.plan), ("entities", world.plan._replace(words=False))):
-        plan = PreferencePlan(model, "items", 64, with_infomax=name == "both")
+    for name, model in (("both", world.model), ("entities", kgsf_preference(world.plan._replace(words=False)))):
+        plan = PreferencePlan(model, "items", 64)
         state = init_preference(jax.random.key(0), plan)
         if name == "both":
             first = plan._replace(goal="infomax")
@@ -119,7 +122,7 @@ def test_training_finds_held_out_items_better_than_popularity_does(epoch):
 def test_ranks_do_not_depend_on_the_block():
     params = init_preference(jax.random.key(2), PLAN).params
     ranks = [
-        rank_preferences(params, WORLD.test.samples, WORLD.test.context, WORLD.graphs, model=WORLD.plan, block=block)
+        rank_preferences(params, WORLD.test.samples, WORLD.test.context, WORLD.graphs, model=WORLD.model, block=block)
         for block in (7, 64)
     ]
     np.testing.assert_array_equal(*(np.asarray(one.among_all) for one in ranks))

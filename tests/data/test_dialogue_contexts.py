@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgcrs.data.dialogue_contexts import contexts_before, live_context, read_streams, window
+from kgcrs.data.dialogue_contexts import contexts_before, live_context, read_streams, window, words_in_texts
 from kgcrs.data.dialogue_samples import build_samples
 from kgcrs.data.dialogue_schema import RECOMMENDER, SEEKER, Conversation, Turn
 from kgcrs.data.stop_words import STOP_WORDS
@@ -45,6 +45,14 @@ def test_item_tokens_are_words_only_where_the_graph_has_them():
     data = dialogues(conversation("a", "S: @3 @4", "R: yes"), words=WORDS)
     context = live_context(data.conversations[0].turns, data, build_vocabulary(data))
     assert real(context.words[0]) == [4]
+
+
+def test_texts_on_movies_are_read_like_messages():
+    data = dialogues(conversation("a", "S: hi"), words=WORDS)
+    texts = ("A dark, dark Sci-Fi: the spooky @3", "", "spooky dark")
+    # Nodes: 0 spooky, 1 the (a stop-word), 2 sci_fi, 3 Dark, 4 @3; each once, in the order of the text, two at most.
+    assert words_in_texts(texts, data, 2).tolist() == [[3, 2], [-1, -1], [0, 3]]
+    assert real(words_in_texts(texts, data, 6)[0]) == [3, 2, 0, 4]
 
 
 def test_the_latest_are_kept():

@@ -39,6 +39,27 @@ def test_pre_training_moves_its_parts_and_no_others(mode):
     assert all(jnp.isfinite(x).all() for x in jax.tree.leaves(slopes))
 
 
+def test_the_mirrored_direction_is_added_and_trains_its_own_head():
+    """Entities predict words with the loss by which words predict entities, under a head of its own."""
+    plan = plan_of(bidirectional=True)
+    graphs, params = graphs_of(plan), params_of(plan)
+    encoded, view = view_of(plan, params)
+    one = infomax_loss(infomax_scores(params, encoded, view.words), ENTITY_IDS)
+    head = {name: np.asarray(x) for name, x in params["infomax_words"].items()}
+    scores = (view.entities @ head["transform"] + head["shift"]) @ np.asarray(encoded.words).T + head["bias"]
+    # Two contexts have words: 1 2 4 and 0 3; the others are left out, whatever their entities.
+    goal = np.zeros((2, 6))
+    goal[0, [1, 2, 4]] = goal[1, [0, 3]] = 1
+    expected = float(one) + ((np.asarray(scores)[:2] - goal) ** 2).sum() / 2
+    loss = quick_jit(jax.value_and_grad(lambda p: pretrain_loss(p, plan, graphs, ENTITY_IDS, WORD_IDS, KEY)))
+    value, slopes = loss(params)
+    assert float(value) == pytest.approx(expected, rel=1e-5)
+    assert moved(slopes) == {*MIM_PARTS, "entity_pool", "infomax_words"}
+    _, parts = recommender_loss(params, plan, graphs, ENTITY_IDS, WORD_IDS, TARGET)
+    assert float(parts.infomax) == pytest.approx(expected, rel=1e-5)
+    assert "infomax_words" not in init_kgsf(KEY, plan_of())
+
+
 def test_the_recommender_loss_is_the_sum_of_its_parts():
     plan = plan_of()
     graphs, params = graphs_of(plan), params_of(plan)

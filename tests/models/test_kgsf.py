@@ -15,6 +15,7 @@ from kgcrs.models.kgsf import (
     infomax_scores,
     init_kgsf,
     kgsf_plan,
+    mirrored_scores,
     recommend,
     training_logits,
     user_vector,
@@ -178,6 +179,14 @@ def test_the_critic_is_bilinear():
         + head["bias"]
     )
     np.testing.assert_allclose(infomax_scores(params, encoded, view.words), expected, atol=1e-4)
+
+
+def test_the_mirrored_critic_needs_both_graphs():
+    plan = plan_of(words=False)
+    params = params_of(plan)
+    encoded, view = view_of(plan, params)
+    with pytest.raises(KgcrsError, match="infomax aligns entities with words"):
+        mirrored_scores(params, encoded, view.entities)
 
 
 def test_seeds_of_a_sweep_run_as_lanes():

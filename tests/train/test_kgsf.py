@@ -98,6 +98,8 @@ def test_the_transformer_writes_replies_and_recommends_nothing(tmp_path):
         (["--preference.no-words"], "recommend.mim_weight is 0.025"),
         (["--preference.no-words", "--preference.no-entities"], "nothing to read"),
         (["--recommend.lr", "0"], "recommend.lr is 0.0, but it must be positive"),
+        (["--model", "revcore", "--preference.no-words"], "model is revcore.*reads both graphs"),
+        (["--baseline.dropout", "1"], "baseline.dropout is 1.0"),
     ],
 )
 def test_contradictions_are_told_before_anything_is_loaded(flags, said):
@@ -114,6 +116,7 @@ def test_a_rate_that_diverges_names_its_flag(tmp_path):
 def test_runs_have_folders_of_their_own():
     assert str(default_run_dir(KgsfConfig(dataset="redial:my/files", seed=2))) == "runs/kgsf-redial-my-files-seed2"
     assert str(default_run_dir(KgsfConfig(model="transformer"))) == "runs/kgsf-synthetic_dialogue-transformer-seed0"
+    assert str(default_run_dir(KgsfConfig(dataset="redial", model="kbrd"))) == "runs/kgsf-redial-kbrd-seed0"
 
 
 def test_the_generated_world_and_the_configs_have_settings_of_their_own():
