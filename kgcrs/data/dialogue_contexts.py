@@ -66,7 +66,7 @@ def read_streams(conversations: Sequence[Conversation], data: DialogueData, voca
 
     A conversation without text leaves no token and no word, only its entities.
     """
-    word_index = {name.lower(): word for word, name in enumerate(data.word_names) if name.lower() not in STOP_WORDS}
+    word_index = _word_index(data)
     known: dict[str, tuple[int, int]] = {}
     tokens: list[int] = []
     entities: list[int] = []
@@ -108,6 +108,24 @@ def read_streams(conversations: Sequence[Conversation], data: DialogueData, voca
         ends=np.array(ends, np.int64).reshape(-1, 3),
         first_row=np.array(first_row, np.int64),
     )
+
+
+def words_of_tokens(data: DialogueData, tokens: Sequence[str]) -> IntArray:
+    """Finds the word nodes of tokens by the rule by which contexts are read.
+
+    Args:
+      data: with the names of its W word nodes.
+      tokens: n texts, in any case.
+
+    Returns:
+      int32 [n]: a node, or -1 for a stop-word or a token that is no node.
+    """
+    index = _word_index(data)
+    return np.fromiter((_word_of(token.lower(), index) for token in tokens), np.int32, len(tokens))
+
+
+def _word_index(data: DialogueData) -> dict[str, int]:
+    return {name.lower(): word for word, name in enumerate(data.word_names) if name.lower() not in STOP_WORDS}
 
 
 def _word_of(token: str, word_index: Mapping[str, int]) -> int:

@@ -41,6 +41,7 @@ def sum_real_rows(
     if chunk == 0:
         rows = jax.tree.map(partial(_only, mask), rows)
         return jnp.where(mask, row_fn(tables, constants, rows, labels), 0.0).sum()
+    chunk = min(chunk, max(len(mask), 1))  # a chunk is filled up, which a single reply need not pay for
     return _sum_chunks(row_fn, chunk, tables, constants, rows, labels, mask)
 
 

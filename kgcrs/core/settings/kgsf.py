@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kgcrs.core.settings.dialogue import DecodeConfig, DialogueConfig, ReplyTraining
 from kgcrs.core.settings.require import require
 
 
@@ -72,7 +73,7 @@ class PreferenceTraining:
 
 @dataclass(frozen=True)
 class KgsfConfig:
-    """A whole KGSF run: data, recommender, training."""
+    """A whole KGSF run: data, recommender, dialogue, training."""
 
     dataset: str = "synthetic_dialogue"
     """synthetic_dialogue (embedded), redial (or redial_dbpedia, redial_imdb, redial_tmkg, redial_wiki: other graphs),
@@ -85,15 +86,23 @@ class KgsfConfig:
     """Where the run is kept. Empty: runs/kgsf-<dataset>-seed<seed>. The same command resumes it."""
     fresh: bool = False
     """Start over: forget what the run folder holds."""
+    model: Literal["kgsf", "kbrd", "textcnn", "redial", "kecrs", "revcore", "transformer"] = "kgsf"
+    """kgsf, or a system it is compared with. textcnn only recommends; transformer only writes replies."""
     preference: PreferenceConfig = PreferenceConfig()
     """The recommender."""
     recommend: PreferenceTraining = PreferenceTraining()
     """How the recommender is trained."""
+    dialogue: DialogueConfig = DialogueConfig()
+    """The network that writes replies."""
+    reply: ReplyTraining = ReplyTraining()
+    """How it is trained."""
+    decode: DecodeConfig = DecodeConfig()
+    """How test replies are written."""
 
     def validate(self) -> None:
         """Raises KgcrsError on settings that contradict each other."""
         require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
-        aligned = self.preference.entities and self.preference.words
+        aligned = self.model != "kgsf" or (self.preference.entities and self.preference.words)
         require(
             aligned or not (self.recommend.mim_epochs or self.recommend.mim_weight),
             "recommend.mim_weight",
