@@ -100,14 +100,18 @@ class View(NamedTuple):
     bias_lifts: Array
 
 
-def heard(trained: TrainedKgsf, text: str, role: int = SEEKER) -> Turn:
-    """A message as a turn; what cannot be shown (control characters, lone surrogates) counts as white space.
+def visible(text: str) -> str:
+    """A message in one line; what cannot be shown (control characters, lone surrogates) counts as white space.
 
-    Returns:
-      Turn; its text is "" when nothing was said.
+    >>> visible(" funny" + chr(27) + "[2J\\n one ")
+    'funny [2J one'
     """
-    visible = "".join(letter if letter.isprintable() else " " for letter in text)
-    return linked_turn(trained.linker, role, " ".join(visible.split()))
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def heard(trained: TrainedKgsf, text: str, role: int = SEEKER) -> Turn:
+    """A message as a turn, its names linked; the turn's text is "" when nothing was said."""
+    return linked_turn(trained.linker, role, visible(text))
 
 
 def answer_after(trained: TrainedKgsf, turns: Sequence[Turn], decode: DecodeConfig, seed: int = 0) -> Answer:

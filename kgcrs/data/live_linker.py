@@ -20,6 +20,9 @@ from kgcrs.data.schema import IntArray, split_code
 from kgcrs.data.stop_words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_YEAR = re.compile(r"\((\d{4})\)|@[0-9]+")
+_TITLE = re.compile(r"(?:[A-Z0-9][^\s@()]*(?:\s+(?:of|the|and|a|an|in|on|to|for|with|from)\b)*\s+)+$")
+_LONGEST_TITLE = 80
 _KINDS = frozenset(("film", "films", "fiction", "movie", "movies", "genre"))
 """What kinds of movies are called after: "Action film" is named by its first word."""
 LEAST_USES = 20
@@ -94,3 +97,23 @@ def linked_words(data: DialogueData) -> dict[str, int]:
         and word not in STOP_WORDS
         and not any(word in name[:-1] for name in keys_of(surface(data.entity_names[-minus])) if name[-1] not in _KINDS)
     }
+
+
+def unknown_titles(linker: Linker, text: str) -> list[str]:
+    """Returns what looks like a movie and is none that the linker knows: "Zorblax (2031)" and "@999999".
+
+    Only a year in brackets after words with capitals makes a title here; anything else may be plain talk.
+    """
+    spans = linker.link(text)
+    taken = [(span.start, span.end) for span in spans]
+    found, place = [], 0
+    for match in _YEAR.finditer(text):
+        while place < len(taken) and taken[place][1] <= match.start():
+            place += 1
+        if place < len(taken) and taken[place][0] < match.end():
+            continue
+        start = match.start()
+        before = _TITLE.search(text[max(0, start - _LONGEST_TITLE) : start]) if match[1] else None
+        if before or not match[1]:
+            found.append((before[0] if before else "") + match[0])
+    return found
