@@ -40,7 +40,7 @@ class DialogueView(Shell):
     def __init__(self, data: DialogueData, console: Console | None = None) -> None:
         """Prepares the screen; `console` is where to print, None for stdout."""
         super().__init__(Names((), data.entity_names, (), ()), ("movie", "movies"), 0, console)
-        self._words = data.word_names
+        self._words, self._num_items = data.word_names, data.num_items
 
     def echo(self, text: str) -> None:
         """Shows a line that was not typed just now, the beginning of a long one."""
@@ -87,7 +87,7 @@ class DialogueView(Shell):
         if answer.is_full:
             parts.append(Text(f"Only the last {NUM_TOKENS} tokens of all that was said reach the reply.", "dim"))
         best = (
-            f"{min(top, len(answer.listed))} of {self.look.many(len(self._items()))}" if answer.listed else "no movie"
+            f"{min(top, len(answer.listed))} of {self.look.many(self._num_items)}" if answer.listed else "no movie"
         )
         return self.look.frame(Group(*parts), "Recommended", best, "green", "tell me more, /why, /top 10 or /help")
 
@@ -132,9 +132,6 @@ class DialogueView(Shell):
         rows += [(f"/{word}", Text(meaning)) for word, meaning in COMMANDS.items()]
         self.console.print()
         self.console.print(self.look.frame(self.look.rows(rows), "Help", "what you can type", "magenta"))
-
-    def _items(self) -> tuple[str, ...]:
-        return self.look.names.items
 
     def _list(self, answer: Answer, top: int) -> Table:
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
