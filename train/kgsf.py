@@ -1,4 +1,4 @@
-"""Trains KGSF: two graphs aligned by infomax, a recommender of items from a dialogue (KGSF 4).
+"""Trains KGSF: two graphs aligned by infomax, a recommender of items from a dialogue, a writer of replies (KGSF 4).
 
     python -m train.kgsf                                          # a generated world, no data needed
     python -m train.kgsf --config configs/kgsf/redial.toml --data-root DATA
@@ -17,16 +17,18 @@ from kgcrs.core.errors import run_main
 from kgcrs.core.settings.kgsf import KgsfConfig
 from train.default_config import with_default_config
 
-DESCRIPTION = """Train KGSF's recommender: infomax aligns a word graph with an entity graph, then items are predicted
-from the dialogue so far. It is selected on validation conversations, and every movie that a recommender names in a
-test conversation is ranked among all. Results and checkpoints go to --run-dir. Repeat the command to resume.
+DESCRIPTION = """Train KGSF in three stages: infomax aligns a word graph with an entity graph, items are predicted from
+the dialogue so far, and replies are written by a Transformer that attends to both graphs and copies from them. Each
+is selected on validation conversations. Every movie that a recommender names in a test conversation is ranked among
+all, every test reply is written, and both are shown as tables and curves. Results and checkpoints go to --run-dir.
+Repeat the command to resume. `--reply.max-epochs 0` leaves the dialogue out; `--model transformer` trains nothing else.
 `--config FILE.toml` sets defaults (see configs/kgsf/); flags win over the file. Without a file and with the generated
 world, configs/kgsf/synthetic.toml is read."""
 
 
 def default_run_dir(config: KgsfConfig) -> Path:
-    """runs/kgsf-<dataset>-seed<seed>, unless --run-dir says otherwise."""
-    label = config.dataset.replace(":", "-").replace("/", "-")
+    """runs/kgsf-<dataset>-seed<seed>, or runs/kgsf-<dataset>-<model>-seed<seed>, unless --run-dir says otherwise."""
+    label = config.dataset.replace(":", "-").replace("/", "-") + (f"-{config.model}" if config.model != "kgsf" else "")
     return Path(config.run_dir or f"runs/kgsf-{label}-seed{config.seed}")
 
 

@@ -1,56 +1,117 @@
-"""One KGSF run: infomax, the recommender, then the ranking of every label of the test conversations."""
+"""One KGSF run: infomax, the recommender and its ranking of all test labels, then the dialogue and its test replies."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jax
 
-from kgcrs.algorithms.dialogue_world import LabelTask, build_dialogue_world
+from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask, build_dialogue_world
+from kgcrs.algorithms.reply_world import build_reply_world
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import MetricLog, result_table, write_arrays
 from kgcrs.core.settings.kgsf import KgsfConfig
 from kgcrs.data import load_dialogue
-from kgcrs.data.vocab import build_vocabulary
+from kgcrs.data.dialogue_schema import DialogueData
+from kgcrs.data.vocab import Vocabulary, build_vocabulary
 from kgcrs.metrics.label_ranking import LabelRanks
 from kgcrs.metrics.label_report import intervals
+from train.kgsf_curves import show_dialogue_curve, show_recommend_curve
 from train.loop import run_stage, stored_steps
 from train.opening import open_run
 from train.preference_stages import CUTOFFS, infomax_stage, rank_task, recommend_stage
+from train.reply_result import save_replies, show_replies
+from train.reply_stage import check_replies, dialogue_stage, make_reply_model, write_test_replies
 from train.timing import timed
 
-STAGES = ["infomax", "recommend"]
+STAGES = ["infomax", "recommend", "dialogue"]
 
 
-def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks:
-    """Trains, ranks, and leaves a readable run folder.
+def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks | None:
+    """Trains, ranks, writes replies, and leaves a readable run folder.
 
     Returns:
-      Ranks of all test labels.
+      Ranks of all test labels; None for a model that does not recommend.
 
     Raises:
       KgcrsError: for bad data, a foreign run folder, a damaged checkpoint or a loss that is not a number.
     """
     data = load_dialogue(config.dataset, config.data_root or None, seed=config.seed)
-    world = build_dialogue_world(data, build_vocabulary(data), config.preference)
+    vocabulary = build_vocabulary(data, item_tokens=config.dialogue.item_tokens)
+    world = None if config.model == "transformer" else _preference_world(config, data, vocabulary)
+    tag = open_run(config, run_dir, data, NAMES[config.model])
+    best, ranks = None, None
+    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
+        if world is not None:
+            best = _train_recommender(config, world, run_dir, log, tag)
+            ranks = jax.block_until_ready(rank_task(best, world.test, world))
+            save_ranks(run_dir / "eval" / "labels.npz", world.test, ranks)
+            show_result(world.test, ranks)
+            show_recommend_curve(run_dir)
+        if config.reply.max_epochs:
+            _train_dialogue(config, data, vocabulary, world, best, run_dir, log, tag)
+    return ranks
+
+
+NAMES = {
+    "kgsf": "KGSF",
+    "kbrd": "KBRD",
+    "textcnn": "TextCNN",
+    "redial": "ReDial",
+    "kecrs": "KECRS",
+    "revcore": "RevCore",
+    "transformer": "Transformer",
+}
+"""Models as their papers print them."""
+
+
+def _preference_world(config: KgsfConfig, data: DialogueData, vocabulary: Vocabulary) -> DialogueWorld:
+    world = build_dialogue_world(data, vocabulary, config.preference)
     if not len(world.train.target):
         raise KgcrsError(
             f"{data.name} has no training labels: a recommender must name an item after its conversation's first turn."
         )
-    tag = open_run(config, run_dir, data, "KGSF")
-    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
-        start = None
-        if config.recommend.mim_epochs:
-            start = run_stage(timed(infomax_stage(config, world), run_dir), run_dir, log, tag).params
-        best = run_stage(timed(recommend_stage(config, world, start), run_dir), run_dir, log, tag).best
-        final = Checkpoints(run_dir / "recommender", config_hash=tag)
-        if final.latest() is None:
-            final.save(0, best)
-    ranks = jax.block_until_ready(rank_task(best, world.test, world))
-    save_ranks(run_dir / "eval" / "labels.npz", world.test, ranks)
-    show_result(world.test, ranks)
-    return ranks
+    return world
+
+
+def _train_recommender(config: KgsfConfig, world: DialogueWorld, run_dir: Path, log: MetricLog, tag: str) -> Any:
+    """Both stages of the recommender; returns its best parameters."""
+    start = None
+    if config.recommend.mim_epochs:
+        start = run_stage(timed(infomax_stage(config, world), run_dir), run_dir, log, tag).params
+    best = run_stage(timed(recommend_stage(config, world, start), run_dir), run_dir, log, tag).best
+    _keep(run_dir / "recommender", best, tag)
+    return best
+
+
+def _train_dialogue(
+    config: KgsfConfig,
+    data: DialogueData,
+    vocabulary: Vocabulary,
+    world: DialogueWorld | None,
+    recommender: Any,
+    run_dir: Path,
+    log: MetricLog,
+    tag: str,
+) -> None:
+    """The dialogue stage, and a reply to every test context."""
+    replies = build_reply_world(data, vocabulary)
+    check_replies(replies, data.name)
+    model, frozen = make_reply_model(config, replies, recommender, world)
+    best = run_stage(timed(dialogue_stage(config, replies, model, frozen), run_dir), run_dir, log, tag).best
+    _keep(run_dir / "dialogue", best, tag)
+    written = write_test_replies(config, replies, model, frozen, best)
+    save_replies(run_dir / "eval" / "replies.npz", written)
+    show_replies(data, vocabulary, replies.test, written)
+    show_dialogue_curve(run_dir)
+
+
+def _keep(folder: Path, params: Any, tag: str) -> None:
+    final = Checkpoints(folder, config_hash=tag)
+    if final.latest() is None:
+        final.save(0, params)
 
 
 def save_ranks(file: Path, task: LabelTask, ranks: LabelRanks) -> None:

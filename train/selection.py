@@ -22,9 +22,15 @@ class FitProgress(NamedTuple):
     bad: Array
 
 
-def begun(state: Any) -> FitProgress:
-    """Progress before the first validation of a training state with `params`."""
-    return FitProgress(state, state.params, jnp.float32(-1.0), jnp.int32(0), jnp.int32(0))
+def begun(state: Any, worst: float = -1.0) -> FitProgress:
+    """Progress before the first validation of a training state with `params`.
+
+    Args:
+      worst: below every score.
+    """
+    # A copy: a stage that gives its state away to the next step must not give the best parameters with it.
+    best = jax.tree.map(jnp.copy, state.params)
+    return FitProgress(state, best, jnp.float32(worst), jnp.int32(0), jnp.int32(0))
 
 
 @jax.jit

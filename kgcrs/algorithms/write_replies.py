@@ -25,13 +25,13 @@ class WrittenReplies(NamedTuple):
     """Replies of n samples, on the host, in their order.
 
     tokens: int32 [n, T], without START; END, then PAD. items: int32 [n, T], items that the recommender put there; -1
-    elsewhere. nats: float32 [n], -log Pr of the human reply. count: int32 [n], its tokens, END among them.
+    elsewhere. nats: float32 [n], -log Pr of the human reply. num_tokens: int32 [n], its tokens, END among them.
     """
 
     tokens: np.ndarray
     items: np.ndarray
     nats: np.ndarray
-    count: np.ndarray
+    num_tokens: np.ndarray
 
 
 def write_replies(
