@@ -115,7 +115,7 @@ def heard(trained: TrainedKgsf, text: str, role: int = SEEKER) -> Turn:
 
 
 def answer_after(trained: TrainedKgsf, turns: Sequence[Turn], decode: DecodeConfig, seed: int = 0) -> Answer:
-    """The answer to a conversation; the same arguments give the same one, bit for bit.
+    """The answer to a conversation; the same arguments give the same one.
 
     Args:
       turns: with alternating roles, the last one the seeker's. decode: how the reply is written; its slots are always

@@ -86,9 +86,7 @@ class DialogueView(Shell):
         parts.append(self.look.rows(self._read(answer)))
         if answer.is_full:
             parts.append(Text(f"Only the last {NUM_TOKENS} tokens of all that was said reach the reply.", "dim"))
-        best = (
-            f"{min(top, len(answer.listed))} of {self.look.many(self._num_items)}" if answer.listed else "no movie"
-        )
+        best = f"{min(top, len(answer.listed))} of {self.look.many(self._num_items)}" if answer.listed else "no movie"
         return self.look.frame(Group(*parts), "Recommended", best, "green", "tell me more, /why, /top 10 or /help")
 
     def sentence(self, text: str) -> Text:
