@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kgcrs.core.config import absent_settings, config_from_dict
 from kgcrs.core.console import tell_defaults
@@ -37,3 +37,12 @@ def read_settings(run_dir: Path, cls: type[C], system: str, command: str) -> C:
     if absent:
         tell_defaults(file, {name: value for name, (value, _) in absent.items()})
     return config
+
+
+def recorded_settings(run_dir: Path) -> dict[str, Any]:
+    """What a run folder's config.json holds, unchecked; {} where there is none that could be read."""
+    try:
+        recorded = json.loads((Path(run_dir) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return recorded if isinstance(recorded, dict) else {}

@@ -1,4 +1,4 @@
-"""Talks with a trained agent: `python -m kgcrs.demo --run DIR`."""
+"""Talks with a trained agent of KGenSam, or with a trained KGSF: `python -m kgcrs.demo --run DIR`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgcrs.core.errors import KgcrsError, run_main
+from kgcrs.demo.runs import is_kgsf, newest_run
 
 _RUNS = Path("runs")
 _EXAMPLES = """examples:
@@ -15,6 +16,7 @@ _EXAMPLES = """examples:
   python -m kgcrs.demo --run runs/kgensam-lastfm-seed0 --data-root DATA --user 17
   python -m kgcrs.demo --save chat.json                   keep the conversation, even after Ctrl-C
   python -m kgcrs.demo --replay chat.json                 the same answers again
+  python -m kgcrs.demo --run runs/kgsf-redial-seed0 --method beam        free talk about movies
   printf 'new\\njazz\\nyes\\nno\\n' | python -m kgcrs.demo    answers from a pipe
 """
 
@@ -42,40 +44,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise KgcrsError(f"--seed is {args.seed}, but seeds go from 0 to {2**32 - 1}.")
     run_dir = Path(args.run) if args.run else newest_run(_RUNS)
     try:
+        if is_kgsf(run_dir):
+            from kgcrs.demo.dialogue_start import talk_kgsf  # loads jax, which --help does not need
+
+            return talk_kgsf(args, run_dir)
+        _check_flags(args)
         return _talk(args, run_dir)
     except KeyboardInterrupt:
         print("\nGoodbye!")
         return 130
 
 
-def newest_run(folder: Path) -> Path:
-    """The run that was finished last under a folder.
-
-    Raises:
-      KgcrsError: there is none.
-    """
-    agents = [agent for agent in folder.glob("*/agent") if (agent.parent / "config.json").is_file()]
-    if not agents:
-        raise KgcrsError(
-            f"There is no trained agent under '{folder}': train one with python -m train.kgensam, "
-            "or name its folder with --run."
-        )
-    return max(agents, key=lambda agent: agent.stat().st_mtime).parent
+def _check_flags(args: argparse.Namespace) -> None:
+    for name in ("method", "beams", "temperature", "top_k", "top"):
+        if getattr(args, name) is not None:
+            raise KgcrsError(f"--{name.replace('_', '-')} is for runs of KGSF: leave it out, or name one with --run.")
 
 
 def _talk(args: argparse.Namespace, run_dir: Path) -> int:
     # Imported late, because these load jax and --help does not need it.
+    from functools import partial
+
     from rich.console import Console
 
     from kgcrs.algorithms.trained_agent import load_agent, read_config
     from kgcrs.demo.chat import Chat
     from kgcrs.demo.keeping import Keeper
+    from kgcrs.demo.kept_chat import run_chat
     from kgcrs.demo.lookup import noun_of
     from kgcrs.demo.phrases import find_user, is_visitor
     from kgcrs.demo.reading import load_transcript
     from kgcrs.demo.replay import replay
     from kgcrs.demo.terminal import Terminal
-    from kgcrs.demo.transcript import names_of
+    from kgcrs.demo.transcript import names_of, save_transcript
 
     read_config(run_dir)  # a wrong folder is told before the wait
     with Console(stderr=True).status("waking the agent up ..."):
@@ -88,7 +89,7 @@ def _talk(args: argparse.Namespace, run_dir: Path) -> int:
         view = Terminal(names, noun_of(data.name), protocol.max_turns)
         save, saved = (Path(name).expanduser() if name else None for name in (args.save, args.replay))
         goes_on = save is not None and saved is not None and save.resolve() == saved.resolve()
-        keeper = Keeper(save, names, goes_on=goes_on)
+        keeper = Keeper(save, partial(save_transcript, names=names), goes_on=goes_on)
         chat = Chat(agent, view, seed=args.seed or 0, user=user, keeper=keeper)
         recorded = load_transcript(saved, names, chat.name) if saved else None
         chat.warm_up()
@@ -102,28 +103,32 @@ def _talk(args: argparse.Namespace, run_dir: Path) -> int:
         if chat.moments[-1].reply.kind == "end":
             return 0
         view.say("It was left unfinished, so we can go on from here.")
-    try:
-        chat.run()
-    except KeyboardInterrupt:
-        print()
-        chat.leave()
-        return 130
-    return 0
+    return run_chat(chat)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m kgcrs.demo",
-        description="Talk with a trained KGenSam agent: you think of an item, it asks or recommends.",
+        description="Talk with a trained agent. KGenSam: you think of an item, it asks or recommends. "
+        "KGSF: you say in your own words what you like.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--run", metavar="DIR", help="folder of a finished run (default: the newest under runs/)")
-    parser.add_argument("--user", metavar="ID|NAME", help="who you are: a number, a name, or new (default: ask)")
+    parser.add_argument(
+        "--user", metavar="ID|NAME", help="KGenSam: who you are: a number, a name, or new (default: ask)"
+    )
     parser.add_argument("--data-root", metavar="DIR", help="folder that holds the data sets (default: as trained)")
     parser.add_argument("--replay", metavar="FILE", help="give the answers of a saved conversation again")
     parser.add_argument("--save", metavar="FILE", help="keep the conversation in FILE, rewritten after every answer")
     parser.add_argument("--seed", type=int, metavar="N", help="random seed of the conversation (default: 0)")
+    own = parser.add_argument_group("chats with KGSF")
+    own.add_argument("--top", type=int, metavar="N", help="movies that are listed (default: 5)")
+    methods = ("greedy", "beam", "sampled")
+    own.add_argument("--method", choices=methods, help="how replies are written (default: as the run says)")
+    own.add_argument("--beams", type=int, metavar="N", help="replies that beam search follows")
+    own.add_argument("--temperature", type=float, metavar="X", help="of sampled replies; towards 0 it becomes greedy")
+    own.add_argument("--top-k", type=int, metavar="N", help="draw among the N likeliest tokens; 0 for all")
     return parser
 
 

@@ -7,6 +7,7 @@ after every answer.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from kgcrs.core.runlog import versions
 from kgcrs.core.trees import tree_hash
 from kgcrs.demo import asides, lookup, phrases
 from kgcrs.demo.keeping import Keeper
-from kgcrs.demo.look import shown
+from kgcrs.demo.kept_chat import KeptChat
 from kgcrs.demo.opening import choose_user, greet, opening_attribute
 from kgcrs.demo.reasons import Reply
 from kgcrs.demo.session import ChatState, Message, answer, open_chat, with_visitor
@@ -28,6 +29,7 @@ from kgcrs.demo.transcript import (
     Transcript,
     Turn,
     names_of,
+    save_transcript,
 )
 from kgcrs.env.dialogue import ASK
 
@@ -41,7 +43,7 @@ class Moment(NamedTuple):
     reply: Reply
 
 
-class Chat:
+class Chat(KeptChat):
     """One person at one prompt. `run` talks until she leaves; `start` and `take` are the steps a replay
     uses."""
 
@@ -62,16 +64,16 @@ class Chat:
           user: who the person is; None asks.
           keeper: where the conversation is kept; None keeps it nowhere until she types save.
         """
-        self.agent, self.view, self.seed = agent, view, seed
-        self.params = with_visitor(agent.params)
         self.names = names_of(agent.data, agent.config.protocol.question)
+        super().__init__(view, keeper or Keeper(None, partial(save_transcript, names=self.names)))
+        self.agent, self.seed = agent, seed
+        self.params = with_visitor(agent.params)
         self.name = agent_name(agent)
         self.visitor = agent.data.num_users
         self.fixed_user = self.user = user
         self.attribute = -1
         self.moments: list[Moment] = []
         self.messages: list[Message] = []
-        self.keeper = keeper or Keeper(None, self.names)
         self.suggestion: int | None = None
         self.num_ideas = 0
 
@@ -106,6 +108,11 @@ class Chat:
         self.messages.append(message)
         return moment.reply
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was a first move."""
+        return bool(self.moments)
+
     def transcript(self) -> Transcript:
         """The conversation so far, without what was taken back."""
         answers = [*self.messages, None]
@@ -127,12 +134,6 @@ class Chat:
                 self.view.problem(str(error))
         self.leave()
 
-    def leave(self) -> None:
-        """Says goodbye, and once more writes the file of `--save`."""
-        if self.moments and self._autosave():
-            self.view.say("Saved as ", shown(str(self.keeper.file), "bold"), ".")
-        self.view.say("Goodbye!", style="magenta")
-
     def _hear(self, text: str) -> bool:
         """Handles a line; False when it was a goodbye."""
         if len(text) > LONGEST_LINE:
@@ -146,7 +147,7 @@ class Chat:
             choose_user(self, text)
         elif is_opening:
             self.view.show(self.start(opening_attribute(self, text)))
-            self._autosave()
+            self.autosave()
         elif self.moments[-1].reply.kind == "end":
             return self._after_end(text)
         else:
@@ -157,7 +158,8 @@ class Chat:
         if command == "undo":
             self._undo(argument)
         elif command == "save":
-            self._save_as(argument)
+            self.begun()
+            self.save_as(argument)
         elif command != "quit":
             asides.answer_aside(self, command, argument)
         return command != "quit"
@@ -177,7 +179,7 @@ class Chat:
             below = np.flatnonzero(children[int(move.question)]).tolist()
         message = phrases.read_message(text, reply, self.names.items, self.names.attributes, below)
         self.view.show(self.take(message))
-        self._autosave()
+        self.autosave()
 
     def _after_end(self, text: str) -> bool:
         if text.casefold() in ("no", "n", "nope", "quit"):
@@ -206,23 +208,7 @@ class Chat:
             return
         self.view.say(f"Taken back{f' {steps} answers' if steps > 1 else ''}.", style="magenta")
         self.view.show(self.moments[-1].reply)
-        self._autosave()
-
-    def _autosave(self) -> bool:
-        """Rewrites the file of `--save`; a failure is told, and the conversation goes on."""
-        if self.keeper.file is None:
-            return False
-        try:
-            self.keeper.update(self.transcript())
-        except KgcrsError as error:
-            self.view.problem(str(error))
-            return False
-        return True
-
-    def _save_as(self, name: str) -> None:
-        self.begun()
-        file = self.keeper.save_as(name, self.transcript())
-        self.view.say("Saved as ", shown(str(file), "bold"), f": replay it with --replay {file}.")
+        self.autosave()
 
 
 def agent_name(agent: TrainedAgent) -> AgentName:

@@ -3,9 +3,11 @@ another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from kgcrs.demo.transcript import Names, Transcript, check_writable, free_name, save_transcript
+from kgcrs.demo.transcript import check_writable, free_name
 
 DEFAULT_FILE = "conversation.json"
 
@@ -17,30 +19,30 @@ class Keeper:
       file: rewritten after every answer; None without `--save`.
     """
 
-    def __init__(self, file: Path | None, names: Names, *, goes_on: bool = False) -> None:
+    def __init__(self, file: Path | None, write_fn: Callable[[Path, Any], None], *, goes_on: bool = False) -> None:
         """Chooses the file; nothing is written yet.
 
         Args:
           file: of `--save`. An earlier conversation in it is left alone, and the next free name is used.
-          names: display names by id.
+          write_fn: (file, conversation) -> None; writes whole or not at all.
           goes_on: the conversation in `file` is the one that goes on, so it may grow in place.
 
         Raises:
           KgcrsError: the file cannot be written, or holds something else than a conversation.
         """
-        self._names = names
+        self._write_fn = write_fn
         self._asked_for: dict[Path, Path] = {}
         self.file = file
         if file is not None:
             check_writable(file)
             self.file = file if goes_on else free_name(file)
 
-    def update(self, transcript: Transcript) -> None:
+    def update(self, transcript: Any) -> None:
         """Rewrites the file of `--save`, if there is one; raises KgcrsError when that fails."""
         if self.file is not None:
-            save_transcript(self.file, transcript, self._names)
+            self._write_fn(self.file, transcript)
 
-    def save_as(self, name: str, transcript: Transcript) -> Path:
+    def save_as(self, name: str, transcript: Any) -> Path:
         """Writes the conversation where `save NAME` asks for it, or under a free name beside an earlier one.
 
         Returns:
@@ -54,7 +56,7 @@ class Keeper:
         if wanted not in self._asked_for:
             self._asked_for[wanted] = wanted if wanted == self.file else free_name(wanted)
         file = self._asked_for[wanted]
-        save_transcript(file, transcript, self._names)
+        self._write_fn(file, transcript)
         return file
 
     def next_conversation(self) -> None:

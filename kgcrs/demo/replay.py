@@ -39,7 +39,7 @@ def replay(chat: Chat, saved: Transcript, file: Path) -> bool:
         if difference.move:
             view.problem(
                 f"This differs from the saved conversation at turn {fresh.turn}: there the agent "
-                f"{described(turn.reply, names)}{_other_versions(saved.versions)}."
+                f"{described(turn.reply, names)}{other_versions(saved.versions)}."
             )
             return False
         size = max(size, difference.size)
@@ -54,7 +54,7 @@ def replay(chat: Chat, saved: Transcript, file: Path) -> bool:
     if size:
         verdict = (
             f"Replayed {len(saved.turns)} moves: the same moves, but numbers behind them differ by up to "
-            f"{size:.1e}{_other_versions(saved.versions)}."
+            f"{size:.1e}{other_versions(saved.versions)}."
         )
     view.say("\n", verdict, style="bold green" if not size else "yellow")
     return True
@@ -84,7 +84,8 @@ def spoken(message: Message, reply: Reply, names: Names) -> str:
     return ", ".join(names.attributes[attribute] for attribute in message.ids)
 
 
-def _other_versions(saved: dict[str, str]) -> str:
+def other_versions(saved: dict[str, str]) -> str:
+    """Names libraries whose versions differ from those a conversation was saved with; "" where none does."""
     here = versions()
     changed = [f"{name} {old}, here {here[name]}" for name, old in saved.items() if here.get(name, old) != old]
     return f" (saved with {'; '.join(changed)})" if changed else ""

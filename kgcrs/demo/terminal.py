@@ -2,86 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Sequence
 
 from rich.columns import Columns
-from rich.console import Console
 from rich.text import Text
 
-from kgcrs.demo.look import listing, look_of, shown
+from kgcrs.demo.look import listing, shown
 from kgcrs.demo.panels import picture, why_panel
 from kgcrs.demo.phrases import COMMANDS
 from kgcrs.demo.reasons import Reply
-from kgcrs.demo.transcript import Names
+from kgcrs.demo.shell import Shell
 
-try:
-    import readline  # noqa: F401 - gives `input` a history and line editing
-except ImportError:  # not on every system
-    pass
-
-_WIDEST = 100
 _MOST_TAGS = 20
 
 
-class Terminal:
-    """Prints what the agent says and reads what the person types; knows nothing of the conversation
-    itself."""
-
-    def __init__(self, names: Names, noun: tuple[str, str], max_turns: int, console: Console | None = None) -> None:
-        """Prepares the screen.
-
-        Args:
-          names: display names by id. noun: what items are called, one and many, such as ("band", "bands").
-          max_turns: turn budget. console: where to print; None for stdout.
-        """
-        self.console = console or Console(highlight=False)
-        if self.console.width > _WIDEST:
-            self.console.width = _WIDEST  # long lines tire the eye
-        self.look = look_of(self.console, names, noun, max_turns)
-
-    # --- reading
-
-    def read(self) -> str | None:
-        """Asks for a line; None at the end of the input. A line that nobody typed is echoed, as in a
-        recording."""
-        if not sys.stdin.isatty():
-            line = sys.stdin.readline()
-            self.echo(line.rstrip("\r\n") if line else "(end of input)")
-            return line or None
-        self.console.print()
-        try:
-            return input(self._editable(self._prompt()))
-        except EOFError:
-            self.console.print()
-            return None
-
-    def echo(self, text: str) -> None:
-        """Shows an answer that was not typed just now."""
-        self.console.print()
-        self.console.print(Text.assemble(self._prompt(), shown(text)))
-
-    def _prompt(self) -> Text:
-        return Text(f"you {self.look.glyph('▸', '>')} ", "bold cyan")
-
-    def _editable(self, prompt: Text) -> str:
-        """The prompt for `input`: colours are marked as taking no room, or editing draws over it."""
-        if not self.console.is_terminal or self.console.color_system is None or "readline" not in sys.modules:
-            return prompt.plain
-        with self.console.capture() as capture:
-            self.console.print(prompt, end="")
-        return re.sub(r"(\x1b\[[0-9;]*m)", "\x01\\1\x02", capture.get())
-
-    # --- lines
-
-    def say(self, *parts: str | Text | tuple[str, str], style: str = "") -> None:
-        """Prints a line of the agent."""
-        self.console.print(Text.assemble(*parts, style=style))
-
-    def problem(self, sentence: str) -> None:
-        """Prints what was not understood, or went wrong."""
-        self.console.print(Text.assemble(self.look.glyph("↳ ", "! "), shown(sentence), style="yellow"))
+class Terminal(Shell):
+    """Prints what the agent says; knows nothing of the conversation itself."""
 
     def welcome(self, dataset: str, run: str, num_items: int, num_tags: int) -> None:
         """Opens the screen."""

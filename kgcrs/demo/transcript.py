@@ -18,6 +18,8 @@ from kgcrs.demo.reasons import Reply
 from kgcrs.demo.session import Message
 
 FORMAT, VERSION = "kgcrs-conversation", 1
+DIALOGUE_FORMAT = "kgcrs-dialogue"
+"""Of conversations with KGSF, see `dialogue_transcript`."""
 MAX_SEED = 2**32 - 1
 VISITOR = "new"
 """Name of a user whom the data set does not know."""
@@ -79,14 +81,23 @@ def save_transcript(file: Path, transcript: Transcript, names: Names) -> None:
     Raises:
       KgcrsError: the file is something else than a conversation, or cannot be written.
     """
-    check_writable(file)
     values = {"format": FORMAT, "version": VERSION, "agent": plain(transcript.agent), "seed": transcript.seed}
-    values |= {"user": _named(transcript.user, names.users)}
-    values |= {"opening": _named(transcript.attribute, names.attributes)}
+    values |= {"user": named(transcript.user, names.users)}
+    values |= {"opening": named(transcript.attribute, names.attributes)}
     values |= {
         "turns": [_turn_values(turn, names) for turn in transcript.turns],
         "versions": transcript.versions,
     }
+    write_conversation(file, values)
+
+
+def write_conversation(file: Path, values: dict[str, Any]) -> None:
+    """Writes the JSON of a conversation, whole or not at all.
+
+    Raises:
+      KgcrsError: the file is something else than a conversation, or cannot be written.
+    """
+    check_writable(file)
     text = json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False)
     unfinished = file.with_name(f".{file.name}.unfinished")
     try:
@@ -128,8 +139,8 @@ class Difference(NamedTuple):
     size: float
 
 
-def compare(saved: Reply, fresh: Reply) -> Difference:
-    """Compares every field; equal replies give Difference(False, 0.0)."""
+def compare(saved: Any, fresh: Any) -> Difference:
+    """Compares every field of two replies of one kind; equal ones give Difference(False, 0.0)."""
     return _compare(plain(saved), plain(fresh))
 
 
@@ -151,12 +162,13 @@ def _may_replace(file: Path) -> bool:
     if not file.exists():
         return True
     try:
-        return bool(json.loads(file.read_text(encoding="utf-8"))["format"] == FORMAT)
+        return bool(json.loads(file.read_text(encoding="utf-8"))["format"] in (FORMAT, DIALOGUE_FORMAT))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
-def _named(place: int, names: tuple[str, ...]) -> dict[str, Any]:
+def named(place: int, names: tuple[str, ...]) -> dict[str, Any]:
+    """An id with its name, as it stands in a file."""
     return {"id": place, "name": names[place]}
 
 

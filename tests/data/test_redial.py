@@ -67,6 +67,19 @@ def test_splits_and_extra_conversations(root):
     assert "Utterances: 17, of which 2 have a linked entity; merged into 13 turns." in data.remarks
 
 
+def test_references_of_html_become_characters_once(root):
+    record = json.loads(json.dumps(mini.TRAIN[0]))
+    record["messages"][2]["text"] = "&quot;@901&quot; &amp; &amp;lt;3 &gt; @900&quot; AT&T"
+    mini.write(root / "redial" / "train_partial.jsonl.gz", mini.lines([record, mini.TRAIN[1]]))
+    data = load_redial(root)
+    # Escaped once, so "&amp;lt;" is what somebody typed as "&lt;"; the mentions are those of the raw text.
+    assert named(data, "10").turns[1] == Turn(RECOMMENDER, '"@1" & &lt;3 > @0" AT&T', (1, 0), (4,))
+    assert "Messages with references of HTML such as &quot;, written as the characters they stand for: 1." in (
+        data.remarks
+    )
+    assert count_labels(data.of_split("test"), data.mapped) == mini.LABELS
+
+
 def test_labels_are_counted_by_hand(root):
     data = load_redial(root)
     assert count_labels(data.of_split("test"), data.mapped) == mini.LABELS
@@ -241,6 +254,10 @@ def test_published_counts(name, data_root):
     assert (labels.repeats, labels.first_turn_items) == (474, 73)
     # 5,289 - 901 with text, 131 + 521 from elsewhere, 3,677 of 4,068 without text (373 are in USS, 18 empty).
     assert tuple(counts.values())[:5] == (10_960, 4_388 + 131 + 521 + 3_677, 901, 1_342, 3_677)
+    texts = [turn.text for conversation in data.conversations for turn in conversation.turns]
+    assert not any("&quot;" in text or "&amp;" in text for text in texts)
+    # 218 + 9 + 32 + 25 messages of the four files.
+    assert any(remark.endswith("the characters they stand for: 284.") for remark in data.remarks)
     if name != "redial":
         return
     assert counts["word_edges"] == 56_789 and counts["words"] == 29_789

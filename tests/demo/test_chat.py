@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from kgcrs.demo.lookup import noun_of
 from kgcrs.demo.reading import load_transcript
 from kgcrs.demo.replay import replay
 from kgcrs.demo.terminal import Terminal
-from kgcrs.demo.transcript import names_of
+from kgcrs.demo.transcript import names_of, save_transcript
 from tests.demo.small_run import OPENING, small_agent
 
 AGENT = small_agent()
@@ -22,7 +23,7 @@ AGENT = small_agent()
 
 def new_chat(save=None, goes_on=False, **options):
     names = names_of(AGENT.data, AGENT.config.protocol.question)
-    options["keeper"] = Keeper(save, names, goes_on=goes_on)
+    options["keeper"] = Keeper(save, partial(save_transcript, names=names), goes_on=goes_on)
     console = Console(file=io.StringIO(), width=100, highlight=False)
     return Chat(AGENT, Terminal(names, noun_of(AGENT.data.name), 15, console), **{"seed": 0, **options})
 

@@ -53,6 +53,7 @@ class Part(NamedTuple):
     movies: int
     strays: int
     linked: int
+    escaped: int
     empty: int
 
 
@@ -183,6 +184,7 @@ def parse_part(
         len(frozenset().union(*(one.listed for one in parsed))),
         sum(one.strays for one in parsed),
         sum(one.linked for one in parsed),
+        sum(one.escaped for one in parsed),
         len(parsed) - len(told),
     )
 
@@ -192,10 +194,13 @@ def part_remarks(parts: Sequence[Part]) -> list[str]:
     utterances = sum(part.utterances for part in parts)
     turns = sum(len(conversation.turns) for part in parts for conversation in part.conversations)
     strays, empty = sum(part.strays for part in parts), sum(part.empty for part in parts)
+    escaped = sum(part.escaped for part in parts)
     remarks = [
         f"Utterances: {utterances:,}, of which {sum(part.linked for part in parts):,} have a linked entity; merged "
         f"into {turns:,} turns.",
         f"Numbers after an @ that are no mention, which lost the @: {strays:,}." * bool(strays),
+        f"Messages with references of HTML such as &quot;, written as the characters they stand for: {escaped:,}."
+        * bool(escaped),
         f"Conversations in which nobody says anything, left out: {empty:,}." * bool(empty),
     ]
     return [remark for remark in remarks if remark]

@@ -7,6 +7,7 @@ and the forms that both workers filled in afterwards. Movies stand in the text a
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ class Parsed(NamedTuple):
       listed: source ids of the movies that the conversation lists.
       strays: numbers after an @ that are no mention.
       linked: messages with a linked entity.
+      escaped: messages that held references of HTML, such as `&quot;`, which became the characters they stand for.
     """
 
     conversation: Conversation | None
@@ -36,6 +38,7 @@ class Parsed(NamedTuple):
     listed: frozenset[str]
     strays: int
     linked: int
+    escaped: int
 
 
 def parse_conversation(
@@ -63,12 +66,16 @@ def parse_conversation(
     # The titles of the `uss` part were turned back into ids by their exact text, and its lists of movies miss some.
     by_title = record.get("variant") == "uss"
     seeker = record.get("initiatorWorkerId")
-    messages, strays = [], 0
+    messages, strays, escaped = [], 0, 0
     for index, message in enumerate(field(record, "messages", list, where)):
         place = f"{where}, message {index}"
         sender = typed(message, dict, place).get("senderWorkerId")
+        published = field(message, "text", str, place)
+        # Once only: the files escape a character once, and a person may have typed what looks like a reference.
+        written = html.unescape(published)
+        escaped += written != published
         text, items, lost = mark_items(
-            field(message, "text", str, place),
+            written,
             lambda digits: item_of.get(digits) if by_title or digits in listed else None,
         )
         strays += lost
@@ -85,7 +92,7 @@ def parse_conversation(
         True,
     )
     linked = sum(bool(message.entities) for message in messages)
-    return Parsed(conversation if turns else None, len(messages), listed, strays, linked)
+    return Parsed(conversation if turns else None, len(messages), listed, strays, linked, escaped)
 
 
 def _is_seeker(sender: Any, seeker: Any, place: str) -> bool:

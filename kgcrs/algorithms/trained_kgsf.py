@@ -1,0 +1,167 @@
+"""A trained KGSF on disk, ready to talk: data, vocabulary, parameters and both graphs encoded once.
+
+trained = load_kgsf("runs/kgsf-redial-seed0")
+answer = trained.answer(["I love scary movies like Jaws (1975)"])
+[trained.title(one.item) for one in answer.listed]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from kgcrs.algorithms.dialogue_world import make_plan
+from kgcrs.algorithms.live_answer import Answer, answer_after, heard, without_repeats
+from kgcrs.algorithms.reply_model import ReplyFrozen, ReplyModel, kgsf_reply_model
+from kgcrs.algorithms.reply_world import dialogue_plan, freeze, reply_tokens
+from kgcrs.core.checkpoint import Checkpoints
+from kgcrs.core.errors import KgcrsError
+from kgcrs.core.run_folder import NOT_TRAINING, check_data, recorded_data, settings_hash
+from kgcrs.core.run_settings import read_settings
+from kgcrs.core.settings.dialogue import DecodeConfig
+from kgcrs.core.settings.kgsf import KgsfConfig
+from kgcrs.core.types import PyTree
+from kgcrs.data import load_dialogue
+from kgcrs.data.dialogue_build import merge_turns
+from kgcrs.data.dialogue_schema import RECOMMENDER, SEEKER, DialogueData
+from kgcrs.data.entity_link import Linker
+from kgcrs.data.fingerprint import data_fingerprint
+from kgcrs.data.live_linker import live_linker
+from kgcrs.data.vocab import Vocabulary, build_vocabulary
+from kgcrs.models.kgsf import KgsfPlan, build_kgsf_graphs, init_kgsf
+
+TALKING = ("kgsf", "kbrd")
+"""Models whose recommenders weigh words and entities, so that an answer has reasons."""
+
+
+class Writer(NamedTuple):
+    """What writes replies. model: static functions, which name no item twice. params: of its network."""
+
+    model: ReplyModel
+    params: PyTree
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedKgsf:
+    """A run of `python -m train.kgsf` with the world it lives in.
+
+    Attributes:
+      config, fingerprint: its settings, and their hash.
+      data, vocabulary: what it was trained on.
+      plan: of the recommender.
+      frozen: the recommender's parameters and its encoded graphs.
+      writer: None where the run has no trained dialogue stage.
+    """
+
+    config: KgsfConfig
+    fingerprint: str
+    data: DialogueData
+    vocabulary: Vocabulary
+    plan: KgsfPlan
+    frozen: ReplyFrozen
+    writer: Writer | None
+
+    @cached_property
+    def linker(self) -> Linker:
+        """Finds names in free text; building it takes seconds on ReDial."""
+        return live_linker(self.data)
+
+    def title(self, item: int) -> str:
+        """Name of an item or of another entity."""
+        return self.data.entity_names[item]
+
+    def answer(self, conversation: Sequence[str], decode: DecodeConfig | None = None, seed: int = 0) -> Answer:
+        """What is recommended and replied after a conversation.
+
+        Args:
+          conversation: messages of seeker and recommender in turns, the last one by the seeker. Movies are titles, or
+            `@17` for item 17.
+          decode: how the reply is written; None as the run's settings say.
+          seed: of `decode.method` "sampled".
+
+        Returns:
+          Answer; see `Answer.text` and `Answer.listed`.
+
+        Raises:
+          KgcrsError: nothing was said in the last message, or `decode` contradicts itself.
+        """
+        if not conversation:
+            raise KgcrsError("The conversation is empty: give at least one message, the seeker's.")
+        last = len(conversation) - 1
+        roles = [(SEEKER, RECOMMENDER)[(last - place) % 2] for place in range(len(conversation))]
+        turns = [heard(self, text, role) for text, role in zip(conversation, roles, strict=True)]
+        if not turns[-1].text:
+            raise KgcrsError("The last message of the conversation says nothing: it must be what the seeker says.")
+        return answer_after(self, merge_turns(turns), decode or self.config.decode, seed)
+
+
+def load_kgsf(run_dir: Path | str, data_root: Path | str | None = None) -> TrainedKgsf:
+    """Loads a finished run of `python -m train.kgsf`.
+
+    Args:
+      data_root: folder that holds the data sets; None takes the one recorded in the run, then KGCRS_DATA.
+
+    Raises:
+      KgcrsError: no run, an unfinished run, another model than `TALKING`, missing data, data that changed since, or a
+        damaged checkpoint.
+    """
+    run_dir = Path(run_dir)
+    config = read_kgsf_config(run_dir)
+    fingerprint = settings_hash(config, run_dir, skip=NOT_TRAINING)
+    recommender = Checkpoints(run_dir / "recommender", config_hash=fingerprint)
+    if recommender.latest() is None:
+        raise KgcrsError(
+            f"The run '{run_dir}' has no trained recommender yet: repeat its training command, which resumes it."
+        )
+    data = load_dialogue(config.dataset, data_root or config.data_root or None, seed=config.seed)
+    check_data(run_dir, recorded_data(run_dir), data_fingerprint(data))
+    told = config.preference
+    plan = make_plan(data, replace(told, words=told.words and config.model != "kbrd"))
+    params = recommender.restore(jax.eval_shape(partial(init_kgsf, plan=plan), jax.random.key(0)))
+    replies = Checkpoints(run_dir / "dialogue", config_hash=fingerprint)
+    return trained_kgsf(config, fingerprint, data, plan, params, replies if replies.latest() is not None else None)
+
+
+def read_kgsf_config(run_dir: Path) -> KgsfConfig:
+    """Settings of a KGSF run.
+
+    Raises:
+      KgcrsError: no run there, a damaged config.json, or a model that cannot tell its reasons.
+    """
+    config = read_settings(run_dir, KgsfConfig, "KGSF", "python -m train.kgsf")
+    if config.model not in TALKING:
+        raise KgcrsError(
+            f"The model of the run '{run_dir}' is '{config.model}', which cannot be talked with: name a run of "
+            f"{' or '.join(TALKING)}."
+        )
+    return config
+
+
+def trained_kgsf(
+    config: KgsfConfig,
+    fingerprint: str,
+    data: DialogueData,
+    plan: KgsfPlan,
+    params: PyTree,
+    replies: Checkpoints | PyTree | None,
+) -> TrainedKgsf:
+    """Puts a trained model together; the graphs are encoded here.
+
+    Args:
+      params: of the recommender. replies: parameters of the dialogue network or where they are kept; None without one.
+    """
+    vocabulary = build_vocabulary(data, item_tokens=config.dialogue.item_tokens)
+    graphs = build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=config.preference.more_than)
+    frozen = freeze(reply_tokens(data, vocabulary), params, plan, graphs, joint=config.dialogue.joint)
+    writer = None
+    if replies is not None:
+        model = kgsf_reply_model(dialogue_plan(config.dialogue, len(vocabulary), plan), plan)
+        if isinstance(replies, Checkpoints):
+            replies = replies.restore(jax.eval_shape(model.init, jax.random.key(0)))
+        writer = Writer(without_repeats(model), replies)
+    return TrainedKgsf(config, fingerprint, data, vocabulary, plan, frozen, writer)
