@@ -11,7 +11,9 @@ each parameter that it meets, three times over for the slopes.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,38 +26,49 @@ from jax import Array
 
 from eval.speed_timing import Finding, Timing, matmul_rate, measure, milliseconds, times, triad_bandwidth
 from kgcrs.algorithms.dialogue_world import DialogueWorld, build_dialogue_world
-from kgcrs.algorithms.fit_preference import PreferenceHyper, PreferencePlan, init_preference, preference_epoch
+from kgcrs.algorithms.fit_preference import PreferencePlan, init_preference, preference_epoch
+from kgcrs.algorithms.fit_reply import ReplyPlan, init_reply, train_epoch
+from kgcrs.algorithms.preference_model import PreferenceHyper
+from kgcrs.algorithms.reply_baselines import reply_model_for
+from kgcrs.algorithms.reply_world import ReplyTask, ReplyWorld, build_reply_world, reply_task
 from kgcrs.algorithms.sweep import count_numbers
-from kgcrs.core.settings.kgsf import PreferenceConfig
+from kgcrs.algorithms.write_replies import write_replies
+from kgcrs.core.settings.dialogue import DialogueConfig
+from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
 from kgcrs.data import ROOT_VARIABLE, load_dialogue
-from kgcrs.data.dialogue_samples import ReplySamples, reply_samples
+from kgcrs.data.dialogue_batches import CONTEXT_EDGES, REPLY_EDGES
+from kgcrs.data.dialogue_samples import ReplySamples
 from kgcrs.data.dialogue_schema import DialogueData
 from kgcrs.data.vocab import PAD, build_vocabulary
-from kgcrs.graph.relations import relational_edges
+from kgcrs.graph.relations import MORE_EDGES_THAN, relational_edges
 from kgcrs.losses.kgsf import MIM_WEIGHT
 from kgcrs.losses.token_likelihood import mean_nats, reply_likelihood
 from kgcrs.models.text.dialogue import DialogueInputs, DialoguePlan, init_dialogue
 from kgcrs.models.text.kg_decoder import GraphContext
+from train.preference_stages import rank_task
 
 RATE, CLIP = 0.001, 0.1
 
 
 def bench_dialogue(*, data_root: str, quick: bool) -> list[Finding]:
-    """The recommender's and the dialogue network's step, ours and PyTorch's.
+    """The recommender's and the dialogue network's steps against PyTorch's, an epoch by buckets, and the evaluation.
 
     Args:
       data_root: folder that may hold `redial`. quick: the generated world, small batches.
     """
     name, root = ("synthetic_dialogue", None) if quick else found_dialogue(data_root)
     data = load_dialogue(name, root)
+    config = KgsfConfig(preference=PreferenceConfig(more_than=20 if name == "synthetic_dialogue" else MORE_EDGES_THAN))
+    if quick:
+        config = replace(config, dialogue=DialogueConfig(width=16, hidden=16, layers=1))
     vocabulary = build_vocabulary(data)
-    config = PreferenceConfig(more_than=20) if name == "synthetic_dialogue" else PreferenceConfig()
-    world = build_dialogue_world(data, vocabulary, config)
-    replies = reply_samples(data, vocabulary, "train")
+    world, replies = build_dialogue_world(data, vocabulary, config), build_reply_world(data, vocabulary)
     repeats = 1 if quick else 3
     return [
-        bench_preference_step(data, world, config.more_than, 8 if quick else 128, repeats),
-        bench_reply_step(world, replies, len(vocabulary), 4 if quick else 32, repeats),
+        bench_preference_step(data, world, config.preference.more_than, 8 if quick else 128, repeats),
+        bench_ranking(world, repeats),
+        bench_reply_step(world, replies.train.told, len(vocabulary), 4 if quick else 32, repeats),
+        *bench_replies(data, config, world, replies, 64 if quick else 2048),
     ]
 
 
@@ -70,7 +83,7 @@ def bench_preference_step(
 ) -> Finding:
     """One step of the recommender stage."""
     samples = jax.tree.map(lambda column: column[:batch], world.train)
-    plan = PreferencePlan(world.plan, "items", batch, clip=CLIP)
+    plan = PreferencePlan(world.model, "items", batch, clip=CLIP)
     state = init_preference(jax.random.key(0), plan)
     start = jax.tree.map(np.asarray, state.params)
     # A scan of one step copies nothing: the state is donated, as in training.
@@ -78,7 +91,7 @@ def bench_preference_step(
     held = [state]
 
     def ours() -> Array:
-        held[0], metrics = epoch(PreferenceHyper(RATE, MIM_WEIGHT), held[0], samples, world.graphs)
+        held[0], metrics = epoch(PreferenceHyper(RATE, MIM_WEIGHT), held[0], samples, world.constants)
         return metrics["loss"]
 
     first = float(ours())
@@ -102,6 +115,15 @@ def bench_preference_step(
     what = f"KGSF's recommender, {data.name}: a step at batch {batch}, infomax included"
     note = f"{size / 1e6:.1f}M parameters; floor {milliseconds(moved / triad_bandwidth(512))}"
     return against(what, clock, first, twin, repeats, ">= 2x", note)
+
+
+def bench_ranking(world: DialogueWorld, repeats: int) -> Finding:
+    """The whole test evaluation of the recommender, its graphs encoded once."""
+    params = world.model.init(jax.random.key(0))
+    clock = measure(lambda: rank_task(params, world.test, world), repeats=repeats)
+    count = len(world.test.seeker)
+    what = f"KGSF's recommender: {count:,} test labels ranked among {world.plan.num_items:,} items"
+    return Finding(what, f"{clock.median:.1f} s", target="< 30 s")
 
 
 def bench_reply_step(world: DialogueWorld, replies: ReplySamples, vocab: int, batch: int, repeats: int) -> Finding:
@@ -183,6 +205,55 @@ def against(
         target,
         f"{note}; losses {abs(told - loss):.0e} apart",
     )
+
+
+def bench_replies(
+    data: DialogueData, config: KgsfConfig, world: DialogueWorld, replies: ReplyWorld, count: int
+) -> list[Finding]:
+    """An epoch in batches of few widths against one as wide as the longest, and greedy decoding of test replies.
+
+    Args:
+      count: replies of the epoch, drawn from the training part; half as many are decoded.
+    """
+    params = world.model.init(jax.random.key(0))
+    model, frozen = reply_model_for(config, data, replies, params, world)
+    plan, rng = ReplyPlan(config.reply.batch_size), np.random.default_rng(0)
+
+    def drawn(task: ReplyTask, number: int) -> ReplyTask:
+        rows = rng.permutation(len(task.bucket))[:number]
+        return reply_task(jax.tree.map(lambda column: column[rows], task.told))
+
+    def epoch_seconds(task: ReplyTask) -> float:
+        state = init_reply(jax.random.key(0), model, config.reply.lr, plan)
+        for _ in range(2):  # the first compiles
+            start = time.perf_counter()
+            state, _ = train_epoch(state, task, frozen, model=model, plan=plan, seed=0)
+            jax.block_until_ready(state)
+            seconds = time.perf_counter() - start
+        return seconds
+
+    train, test = drawn(replies.train, count), drawn(replies.test, count // 2)
+    widest = replace(train, bucket=np.full_like(train.bucket, len(CONTEXT_EDGES) * len(REPLY_EDGES) - 1))
+    ours, padded = epoch_seconds(train), epoch_seconds(widest)
+    state = init_reply(jax.random.key(0), model, config.reply.lr, plan)
+    write = partial(write_replies, model=model, config=config.decode, with_slots=False)
+    clock = measure(lambda: write(state.params, test, frozen, jax.random.key(0)).tokens, repeats=1)
+    per_reply, all_replies = clock.median / len(test.bucket), len(replies.test.bucket)
+    return [
+        Finding(
+            f"KGSF's dialogue: an epoch of {len(train.bucket):,} replies in batches of few widths",
+            f"{ours:.1f} s",
+            f"all as wide as the longest {padded:.1f} s",
+            f"{times(padded / ours)} faster",
+            ">= 1.5x",
+        ),
+        Finding(
+            f"KGSF's dialogue: greedy decoding and scoring of {all_replies:,} test replies",
+            f"{per_reply * all_replies:.0f} s",
+            target="< 600 s",
+            note=f"scaled from {len(test.bucket):,}; an untrained network rarely ends a reply early",
+        ),
+    ]
 
 
 def step_flops(plan: DialoguePlan, batch: int, context: int, reply: Array, graph: GraphContext) -> float:
