@@ -98,7 +98,7 @@ def test_the_transformer_writes_replies_and_recommends_nothing(tmp_path):
         (["--preference.no-words"], "recommend.mim_weight is 0.025"),
         (["--preference.no-words", "--preference.no-entities"], "nothing to read"),
         (["--recommend.lr", "0"], "recommend.lr is 0.0, but it must be positive"),
-        (["--model", "revcore", "--preference.no-words"], "model is revcore.*reads both graphs"),
+        (["--model", "revcore", "--preference.no-words"], "model is 'revcore'.*reads both graphs"),
         (["--baseline.dropout", "1"], "baseline.dropout is 1.0"),
     ],
 )
