@@ -45,7 +45,7 @@ def build(name):
     # Contexts that name a movie, and contexts that name something whose name is among the words of the vocabulary.
     movie = fit & ((entities >= 0) & (entities < DATA.num_items)).any(1)
     other = fit & ~movie & (entities >= DATA.num_items).any(1)
-    rows = np.concatenate([np.flatnonzero(movie)[:3], np.flatnonzero(other)[:2]])
+    rows = np.concatenate([np.flatnonzero(other)[:1], np.flatnonzero(movie)[:4]])
     batch = take_batch(replies.train.samples, rows, jnp.arange(5) != 1, WIDTHS)
     return model, frozen, batch
 
@@ -90,7 +90,7 @@ def test_cached_steps_equal_the_likelihood_and_probabilities_sum_to_one(case, to
     picked = jnp.take_along_axis(steps[:, 0], target[..., None], -1)[..., 0]
     assert int(likelihood.tokens) == int((target != 0).sum()) > 0
     np.testing.assert_allclose(-jnp.where(target != 0, picked, 0).sum(), likelihood.nats, rtol=1e-4)
-    assert logits.shape == (5, DATA.num_items) and (jnp.ptp(logits, axis=1)[:3] > 0).all()
+    assert logits.shape == (5, DATA.num_items) and (jnp.ptp(logits, axis=1) > 0).all()
 
 
 def test_contexts_do_not_see_each_other(case, told):
