@@ -107,7 +107,11 @@ class DialogueView(Shell):
         table = _table("because of", "lifts by")
         for lift in sorted(told, key=lambda lift: -lift.lift):
             bar = self.look.bar(abs(lift.lift) / most)
-            table.add_row(self._reason(lift), bar, Text(f"{lift.lift:+.2f}", "" if lift.lift >= 0 else "red"))
+            table.add_row(
+                self._reason(lift),
+                bar,
+                Text(f"{lift.lift:+.2f}".replace("-0.00", "+0.00"), "" if lift.lift >= 0 else "red"),
+            )
         rest = sum(lift.lift for lift in lifts) - sum(lift.lift for lift in told)
         total = sum(lift.lift for lift in lifts)
         more = f", of which {rest:+.2f} by {len(lifts) - len(told)} others" if len(told) < len(lifts) else ""
