@@ -29,7 +29,7 @@ from kgcrs.algorithms.dialogue_world import DialogueWorld, build_dialogue_world
 from kgcrs.algorithms.fit_preference import PreferencePlan, init_preference, preference_epoch
 from kgcrs.algorithms.fit_reply import ReplyPlan, init_reply, train_epoch
 from kgcrs.algorithms.preference_model import PreferenceHyper
-from kgcrs.algorithms.reply_baselines import reply_model_for
+from kgcrs.algorithms.reply_choice import reply_model_for
 from kgcrs.algorithms.reply_world import ReplyTask, ReplyWorld, build_reply_world, reply_task
 from kgcrs.algorithms.sweep import count_numbers
 from kgcrs.algorithms.write_replies import write_replies

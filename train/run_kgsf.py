@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask, build_dialogue_world, data_as_read
-from kgcrs.algorithms.reply_baselines import item_tokens_for, reply_model_for
+from kgcrs.algorithms.reply_choice import item_tokens_for, reply_model_for
 from kgcrs.algorithms.reply_world import build_reply_world
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError

@@ -11,7 +11,8 @@ import pytest
 
 from kgcrs.algorithms.dialogue_world import build_dialogue_world
 from kgcrs.algorithms.fit_reply import reply_loss, take_batch
-from kgcrs.algorithms.reply_baselines import item_tokens_for, lines_of_movies, reply_model_for
+from kgcrs.algorithms.reply_baselines import lines_of_movies
+from kgcrs.algorithms.reply_choice import item_tokens_for, reply_model_for
 from kgcrs.algorithms.reply_world import build_reply_world
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.baselines_kgsf import BaselineConfig
