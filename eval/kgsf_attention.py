@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from eval.kgsf_runs import KgsfRun
 from eval.kgsf_world import HeldOut, speak
 from eval.markdown import plain_text
-from kgcrs.algorithms.dialogue_world import make_plan
-from kgcrs.core.checkpoint import Checkpoints
-from kgcrs.core.run_folder import NOT_TRAINING, settings_hash
-from kgcrs.models.kgsf import build_kgsf_graphs, encode_graphs, init_kgsf, recommend, user_vector
+from kgcrs.algorithms.trained_preference import kept_preference, load_preference
+from kgcrs.data.vocab import build_vocabulary
+from kgcrs.models.kgsf import encode_graphs, recommend, user_vector
 
 RULES = {
     "first": "the first test label, in the order of the data, that the conversation has not named yet and before which "
@@ -63,19 +61,19 @@ def read_attention(run: KgsfRun, test: HeldOut, label: int) -> Attention | None:
     """Loads the recommender of a run and shows it one context.
 
     Returns:
-      The weights; None where the folder no longer holds the recommender's parameters.
+      The weights; None where the folder no longer holds the recommender's parameters, or movies are word nodes, which
+      the contexts of `test` do not know.
 
     Raises:
       KgcrsError: the parameters are damaged, or those of other settings or data.
     """
-    kept = Checkpoints(run.path / "recommender", config_hash=settings_hash(run.config, run.path, skip=NOT_TRAINING))
-    if kept.latest() is None:
+    kept = kept_preference(run.path, run.config)
+    if kept is None or run.config.preference.word_movies:
         return None
-    data, samples, told = test.data, test.samples, run.config.preference
-    plan = make_plan(data, told)
-    graphs = build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=told.more_than)
-    params = kept.restore(init_kgsf(jax.random.key(0), plan))
-    encoded = encode_graphs(params, plan, graphs)
+    data, samples = test.data, test.samples
+    parts, params = load_preference(kept, run.config, data, build_vocabulary(data))
+    plan = parts.plan
+    encoded = encode_graphs(params, plan, parts.graphs)
     entities, words = samples.context.entities[[label]], samples.context.words[[label]]
     seen = user_vector(params, plan, encoded, jnp.asarray(entities), jnp.asarray(words))
     scores = np.asarray(recommend(params, plan, encoded, seen.vector))[0]

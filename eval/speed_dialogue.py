@@ -216,7 +216,7 @@ def bench_replies(
       count: replies of the epoch, drawn from the training part; half as many are decoded.
     """
     params = world.model.init(jax.random.key(0))
-    model, frozen = reply_model_for(config, data, replies, params, world)
+    model, frozen = reply_model_for(config, data, replies.vocabulary, replies.tokens, params, world)
     plan, rng = ReplyPlan(config.reply.batch_size), np.random.default_rng(0)
 
     def drawn(task: ReplyTask, number: int) -> ReplyTask:

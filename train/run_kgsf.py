@@ -101,7 +101,7 @@ def _train_dialogue(
     data = data_as_read(data, config.preference)
     replies = build_reply_world(data, vocabulary)
     check_replies(replies, data.name)
-    model, frozen = reply_model_for(config, data, replies, recommender, world)
+    model, frozen = reply_model_for(config, data, vocabulary, replies.tokens, recommender, world)
     best = run_stage(timed(dialogue_stage(config, replies, model, frozen), run_dir), run_dir, log, tag).best
     _keep(run_dir / "dialogue", best, tag)
     written = write_test_replies(config, replies, model, frozen, best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,12 +50,22 @@ class LabelTask:
     views: dict[str, View]
 
 
+class PreferenceParts(NamedTuple):
+    """A recommender without its parameters.
+
+    plan, graphs: of the graph family; for other models the plan tells sizes only and the graphs are empty.
+    model, constants: its functions and the arrays that they take as given.
+    """
+
+    plan: KgsfPlan
+    graphs: KgsfGraphs
+    model: PreferenceModel
+    constants: Any
+
+
 @dataclass(frozen=True, eq=False)
 class DialogueWorld:
-    """plan, graphs: of the graph family; for other models the plan tells sizes only and the graphs are empty.
-
-    model, constants: the recommender. train: its samples. valid, test: labels to rank.
-    """
+    """plan, graphs, model, constants: as in `PreferenceParts`. train: samples. valid, test: labels to rank."""
 
     plan: KgsfPlan
     graphs: KgsfGraphs
@@ -140,33 +150,46 @@ def make_recommender(
     raise KgcrsError(f"model is {config.model}, which recommends nothing: choose another one to train a recommender.")
 
 
-def build_dialogue_world(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> DialogueWorld:
-    """Recommender, graphs and samples of all splits; only training conversations reach `train`.
+def preference_parts(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> PreferenceParts:
+    """The recommender that a run trains.
 
-    KECRS learns from labels that the context does not name; every model is judged on all.
+    Args:
+      data: as loaded.
 
     Raises:
       KgcrsError: a model that recommends nothing, or sizes that it does not fit.
     """
     settings, has_graph = preference_settings(config), config.model in GRAPH_MODELS
     data = data_as_read(data, settings)
-    if config.model == "textcnn" and config.baseline.item_tokens != vocabulary.item_tokens:
-        vocabulary = build_vocabulary(data, item_tokens=config.baseline.item_tokens)
     plan = make_plan(data, settings if has_graph else replace(settings, entities=False, words=True))
     graphs = KgsfGraphs(None, None)
     if has_graph:
         graphs = build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=settings.more_than)
-    model, constants = make_recommender(data, plan, graphs, vocabulary, config)
+    vocabulary = _vocabulary_of(data, vocabulary, config)
+    return PreferenceParts(plan, graphs, *make_recommender(data, plan, graphs, vocabulary, config))
+
+
+def build_dialogue_world(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> DialogueWorld:
+    """Graphs, recommender and samples of all splits; only training conversations reach `train`.
+
+    KECRS learns from labels that the context does not name; every model is judged on all.
+
+    Raises:
+      KgcrsError: as of `preference_parts`.
+    """
+    parts = preference_parts(data, vocabulary, config)
+    data = data_as_read(data, preference_settings(config))
+    vocabulary = _vocabulary_of(data, vocabulary, config)
     train = to_device(recommend_samples(data, vocabulary, "train"))
     if config.model == "kecrs":
         fresh = np.flatnonzero(train.novel)
         train = jax.tree.map(lambda table: table[fresh], train)
-    return DialogueWorld(
-        plan=plan,
-        graphs=graphs,
-        model=model,
-        constants=constants,
-        train=train,
-        valid=label_task(data, vocabulary, "valid"),
-        test=label_task(data, vocabulary, "test"),
-    )
+    valid, test = (label_task(data, vocabulary, split) for split in ("valid", "test"))
+    return DialogueWorld(*parts, train=train, valid=valid, test=test)
+
+
+def _vocabulary_of(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> Vocabulary:
+    """TextCNN may read movies written in another way than replies write them."""
+    if config.model == "textcnn" and config.baseline.item_tokens != vocabulary.item_tokens:
+        return build_vocabulary(data, item_tokens=config.baseline.item_tokens)
+    return vocabulary

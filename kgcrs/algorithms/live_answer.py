@@ -126,10 +126,10 @@ def answer_after(trained: TrainedKgsf, turns: Sequence[Turn], decode: DecodeConf
     """
     decode.validate()
     context = live_context(turns, trained.data, trained.vocabulary)
-    frozen, plan = trained.frozen, trained.plan
+    plan = trained.plan
     listed = min(MOST_LISTED, plan.num_items)
     view = jax.device_get(
-        _view(frozen.recommender, frozen.encoded, context.entities, context.words, plan=plan, num_listed=listed)
+        _view(trained.recommender, trained.encoded, context.entities, context.words, plan=plan, num_listed=listed)
     )
     best = tuple(Listed(int(view.items[place]), float(view.share[place])) for place in _found(view))
     turn, log_prob = _plain_reply(best), 0.0
@@ -137,7 +137,7 @@ def answer_after(trained: TrainedKgsf, turns: Sequence[Turn], decode: DecodeConf
         key = keys_of(jax.random.key(seed), jnp.array([len(turns)]))
         reply = _write(
             trained.writer.params,
-            frozen,
+            trained.writer.frozen,
             _batch(context),
             key,
             model=trained.writer.model,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from kgcrs.algorithms.dialogue_world import DialogueWorld
+from kgcrs.algorithms.dialogue_world import DialogueWorld, PreferenceParts
 from kgcrs.algorithms.reply_baselines import (
     NAME_TOKENS,
     BaselineFrozen,
@@ -16,13 +16,14 @@ from kgcrs.algorithms.reply_baselines import (
     kecrs_reply_model,
     revcore_reply_model,
 )
-from kgcrs.algorithms.reply_model import ReplyFrozen, ReplyModel, kgsf_reply_model
+from kgcrs.algorithms.reply_model import ReplyFrozen, ReplyModel, ReplyTokens, kgsf_reply_model
 from kgcrs.algorithms.reply_switching import SwitchFrozen, switching_reply_model
-from kgcrs.algorithms.reply_world import ReplyWorld, dialogue_plan, freeze
+from kgcrs.algorithms.reply_world import dialogue_plan, freeze
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgsf import KgsfConfig
 from kgcrs.data.dialogue_schema import DialogueData
 from kgcrs.data.known_tokens import known_tokens
+from kgcrs.data.vocab import Vocabulary
 from kgcrs.graph.relations import neighbour_table
 from kgcrs.models.text.switching import SwitchPlan
 
@@ -37,21 +38,22 @@ def item_tokens_for(config: KgsfConfig) -> Literal["native", "placeholder"]:
 def reply_model_for(
     config: KgsfConfig,
     data: DialogueData,
-    world: ReplyWorld,
+    vocabulary: Vocabulary,
+    tokens: ReplyTokens,
     recommender: Any = None,
-    preference: DialogueWorld | None = None,
+    preference: PreferenceParts | DialogueWorld | None = None,
 ) -> tuple[ReplyModel, Any]:
     """The model of `config.model` that writes replies, and what it takes as given.
 
     Args:
-      data: for names, neighbours and texts. world: its vocabulary must write movies as `item_tokens_for` says.
-      recommender, preference: parameters of the trained recommender and its world; None for the plain Transformer.
+      data: for names, neighbours and texts. vocabulary: must write movies as `item_tokens_for` says. tokens: its own.
+      recommender, preference: a trained recommender, its parameters first; None for the plain Transformer.
 
     Raises:
       KgcrsError: a model that writes no replies, one whose recommender is missing, another way of writing movies, or
         joint training of a model other than KGSF.
     """
-    told, vocabulary = config.dialogue, world.vocabulary
+    told = config.dialogue
     if config.model == "textcnn":
         raise KgcrsError("model is textcnn, which writes no replies: leave the dialogue out with --reply.max-epochs 0.")
     if vocabulary.item_tokens != item_tokens_for(config):
@@ -62,16 +64,18 @@ def reply_model_for(
     if told.joint and config.model != "kgsf":
         raise KgcrsError(f"dialogue.joint is on, but {config.model} keeps its recommender as it is: turn it off.")
     if config.model == "transformer":
-        return kgsf_reply_model(dialogue_plan(told, len(vocabulary), None), None), ReplyFrozen(world.tokens)
+        return kgsf_reply_model(dialogue_plan(told, len(vocabulary), None), None), ReplyFrozen(tokens)
     if preference is None:
-        raise KgcrsError(f"model is {config.model}, which needs a trained recommender: pass it and its world.")
+        raise KgcrsError(
+            f"model is {config.model}, which needs a trained recommender: pass its parameters and its parts."
+        )
     if config.model == "redial":
         encoded = preference.model.begin(recommender, preference.constants)
-        frozen = SwitchFrozen(world.tokens, jnp.asarray(vocabulary.item_of), recommender, encoded)
+        frozen = SwitchFrozen(tokens, jnp.asarray(vocabulary.item_of), recommender, encoded)
         sizes = SwitchPlan(len(vocabulary), told.width, dropout=told.dropout)
         return switching_reply_model(sizes, preference.model), frozen
     plan, kgsf = dialogue_plan(told, len(vocabulary), preference.plan), preference.plan
-    base = freeze(world.tokens, recommender, kgsf, preference.graphs, joint=told.joint)
+    base = freeze(tokens, recommender, kgsf, preference.graphs, joint=told.joint)
     if config.model == "kgsf":
         return kgsf_reply_model(plan, kgsf), base
     if config.model == "revcore":

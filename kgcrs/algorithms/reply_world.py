@@ -115,8 +115,9 @@ def freeze(tokens: ReplyTokens, recommender: Any, kgsf: KgsfPlan, graphs: KgsfGr
     Args:
       recommender: parameters. joint: keep the graphs, because their encoders are trained on.
     """
-    encoded = _encode(recommender, kgsf, graphs)
+    encoded = encode_now(recommender, kgsf, graphs)
     return ReplyFrozen(tokens, recommender, encoded, graphs if joint else None)
 
 
-_encode = jax.jit(encode_graphs, static_argnums=1)
+encode_now = jax.jit(encode_graphs, static_argnums=1)
+"""`encode_graphs` in one compiled program: (parameters, plan, graphs) -> EncodedGraphs."""

@@ -8,17 +8,19 @@ answer = trained.answer(["I love scary movies like Jaws (1975)"])
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 
-from kgcrs.algorithms.dialogue_world import make_plan
+from kgcrs.algorithms.dialogue_world import PreferenceParts, data_as_read
 from kgcrs.algorithms.live_answer import Answer, answer_after, heard, without_repeats
-from kgcrs.algorithms.reply_model import ReplyFrozen, ReplyModel, kgsf_reply_model
-from kgcrs.algorithms.reply_world import dialogue_plan, freeze, reply_tokens
+from kgcrs.algorithms.reply_choice import item_tokens_for, reply_model_for
+from kgcrs.algorithms.reply_model import ReplyModel
+from kgcrs.algorithms.reply_world import encode_now, reply_tokens
+from kgcrs.algorithms.trained_preference import kept_preference, load_preference
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.run_folder import NOT_TRAINING, check_data, recorded_data, settings_hash
@@ -33,17 +35,19 @@ from kgcrs.data.entity_link import Linker
 from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.live_linker import live_linker
 from kgcrs.data.vocab import Vocabulary, build_vocabulary
-from kgcrs.models.kgsf import KgsfPlan, build_kgsf_graphs, init_kgsf
+from kgcrs.models.kgsf import EncodedGraphs, KgsfPlan
 
-TALKING = ("kgsf", "kbrd")
+TALKING = ("kgsf", "kbrd", "kecrs")
 """Models whose recommenders weigh words and entities, so that an answer has reasons."""
 
 
 class Writer(NamedTuple):
-    """What writes replies. model: static functions, which name no item twice. params: of its network."""
+    """What writes replies. model: static functions, which name no item twice. params: of its network. frozen: what the
+    model takes as given."""
 
     model: ReplyModel
     params: PyTree
+    frozen: PyTree
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +57,7 @@ class TrainedKgsf:
     Attributes:
       config, fingerprint: its settings, and their hash.
       data, vocabulary: what it was trained on.
-      plan: of the recommender.
-      frozen: the recommender's parameters and its encoded graphs.
+      plan: of the recommender. recommender: its parameters. encoded: its graphs' vectors.
       writer: None where the run has no trained dialogue stage.
     """
 
@@ -63,7 +66,8 @@ class TrainedKgsf:
     data: DialogueData
     vocabulary: Vocabulary
     plan: KgsfPlan
-    frozen: ReplyFrozen
+    recommender: PyTree
+    encoded: EncodedGraphs
     writer: Writer | None
 
     @cached_property
@@ -112,19 +116,20 @@ def load_kgsf(run_dir: Path | str, data_root: Path | str | None = None) -> Train
     """
     run_dir = Path(run_dir)
     config = read_kgsf_config(run_dir)
-    fingerprint = settings_hash(config, run_dir, skip=NOT_TRAINING)
-    recommender = Checkpoints(run_dir / "recommender", config_hash=fingerprint)
-    if recommender.latest() is None:
+    kept = kept_preference(run_dir, config)
+    if kept is None:
         raise KgcrsError(
             f"The run '{run_dir}' has no trained recommender yet: repeat its training command, which resumes it."
         )
     data = load_dialogue(config.dataset, data_root or config.data_root or None, seed=config.seed)
     check_data(run_dir, recorded_data(run_dir), data_fingerprint(data))
-    told = config.preference
-    plan = make_plan(data, replace(told, words=told.words and config.model != "kbrd"))
-    params = recommender.restore(jax.eval_shape(partial(init_kgsf, plan=plan), jax.random.key(0)))
+    vocabulary = build_vocabulary(data, item_tokens=item_tokens_for(config))
+    parts, params = load_preference(kept, config, data, vocabulary)
+    fingerprint = settings_hash(config, run_dir, skip=NOT_TRAINING)
     replies = Checkpoints(run_dir / "dialogue", config_hash=fingerprint)
-    return trained_kgsf(config, fingerprint, data, plan, params, replies if replies.latest() is not None else None)
+    kept_replies = None if replies.latest() is None else replies
+    data = data_as_read(data, config.preference)
+    return trained_kgsf(config, fingerprint, data, vocabulary, parts, params, kept_replies)
 
 
 def read_kgsf_config(run_dir: Path) -> KgsfConfig:
@@ -146,22 +151,23 @@ def trained_kgsf(
     config: KgsfConfig,
     fingerprint: str,
     data: DialogueData,
-    plan: KgsfPlan,
+    vocabulary: Vocabulary,
+    parts: PreferenceParts,
     params: PyTree,
     replies: Checkpoints | PyTree | None,
 ) -> TrainedKgsf:
     """Puts a trained model together; the graphs are encoded here.
 
     Args:
-      params: of the recommender. replies: parameters of the dialogue network or where they are kept; None without one.
+      data: as contexts read them. parts, params: the recommender and its parameters.
+      replies: parameters of the dialogue network or where they are kept; None without one.
     """
-    vocabulary = build_vocabulary(data, item_tokens=config.dialogue.item_tokens)
-    graphs = build_kgsf_graphs(plan, data.triples, data.word_edges, more_than=config.preference.more_than)
-    frozen = freeze(reply_tokens(data, vocabulary), params, plan, graphs, joint=config.dialogue.joint)
     writer = None
     if replies is not None:
-        model = kgsf_reply_model(dialogue_plan(config.dialogue, len(vocabulary), plan), plan)
+        tokens = reply_tokens(data, vocabulary)
+        model, frozen = reply_model_for(config, data, vocabulary, tokens, params, parts)
         if isinstance(replies, Checkpoints):
             replies = replies.restore(jax.eval_shape(model.init, jax.random.key(0)))
-        writer = Writer(without_repeats(model), replies)
-    return TrainedKgsf(config, fingerprint, data, vocabulary, plan, frozen, writer)
+        writer = Writer(without_repeats(model), replies, frozen)
+    encoded = encode_now(params, parts.plan, parts.graphs)
+    return TrainedKgsf(config, fingerprint, data, vocabulary, parts.plan, params, encoded, writer)

@@ -60,7 +60,7 @@ class Talk(NamedTuple):
 def kgsf_name(trained: TrainedKgsf) -> AgentName:
     """Fingerprints of a run: of its settings, and of the parameters that speak."""
     writer = None if trained.writer is None else trained.writer.params
-    return AgentName(trained.data.name, trained.fingerprint, tree_hash([trained.frozen.recommender, writer])[:12])
+    return AgentName(trained.data.name, trained.fingerprint, tree_hash([trained.recommender, writer])[:12])
 
 
 def kept(answer: Answer, found: tuple[int, ...], top: int) -> Said:

@@ -25,7 +25,7 @@ SAMPLED = DecodeConfig(method="sampled", length=12, temperature=2.0)
 
 def logits_of(turns):
     context = live_context(turns, KGSF.data, KGSF.vocabulary)
-    recommender, encoded = KGSF.frozen.recommender, KGSF.frozen.encoded
+    recommender, encoded = KGSF.recommender, KGSF.encoded
     view = user_vector(recommender, KGSF.plan, encoded, context.entities, context.words)
     return np.asarray(recommend(recommender, KGSF.plan, encoded, view.vector))[0], context
 
@@ -90,7 +90,7 @@ def test_one_compilation_serves_all_turns():
 
 def test_eager_is_jit():
     _, context = logits_of(turns_of(TALK))
-    given = (KGSF.frozen.recommender, KGSF.frozen.encoded, context.entities, context.words)
+    given = (KGSF.recommender, KGSF.encoded, context.entities, context.words)
     eager = view_context(*given, plan=KGSF.plan, num_listed=20)
     for one, other in zip(eager, live._view(*given, plan=KGSF.plan, num_listed=20), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -98,9 +98,7 @@ def test_eager_is_jit():
 
 def test_a_catalogue_that_was_named_altogether_lists_nothing():
     entities = jnp.arange(KGSF.plan.num_items)[None]
-    view = view_context(
-        KGSF.frozen.recommender, KGSF.frozen.encoded, entities, jnp.full((1, 2), -1), plan=KGSF.plan, num_listed=3
-    )
+    view = view_context(KGSF.recommender, KGSF.encoded, entities, jnp.full((1, 2), -1), plan=KGSF.plan, num_listed=3)
     assert live._found(jax.device_get(view)) == [] and live._plain_reply([]).items == ()
 
 

@@ -38,7 +38,7 @@ def build(name):
     replies = build_reply_world(DATA, vocabulary)
     built = build_dialogue_world(DATA, vocabulary, config)
     recommender = jax.jit(built.model.init)(jax.random.key(3))
-    model, frozen = reply_model_for(config, DATA, replies, recommender, built)
+    model, frozen = reply_model_for(config, DATA, replies.vocabulary, replies.tokens, recommender, built)
     told = replies.train.told
     short = (np.asarray(told.context.tokens) != 0).sum(1) < WIDTHS[0] - 4
     entities = told.context.entities
@@ -181,4 +181,4 @@ def test_lines_of_movies_are_the_latest_and_persons_have_none():
 def test_mistakes_are_told(change, item_tokens, words):
     replies = build_reply_world(DATA, build_vocabulary(DATA, item_tokens=item_tokens))
     with pytest.raises(KgcrsError, match=words):
-        reply_model_for(replace(CONFIG, **change), DATA, replies)
+        reply_model_for(replace(CONFIG, **change), DATA, replies.vocabulary, replies.tokens)

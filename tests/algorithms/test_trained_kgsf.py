@@ -1,12 +1,13 @@
 """KGSF runs on disk: they come back as they were, and what is wrong is told in one sentence."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from kgcrs.algorithms.trained_kgsf import load_kgsf
 from kgcrs.core.errors import KgcrsError
-from tests.kgsf_runs import small_kgsf, write_kgsf_run
+from tests.kgsf_runs import CONFIG, small_kgsf, write_kgsf_run
 
 TALK = ["Something spooky like @9"]
 
@@ -29,6 +30,16 @@ def test_a_run_without_a_dialogue_stage_recommends(tmp_path):
     assert trained.writer is None and trained.answer(TALK).items == small_kgsf(is_written=False).answer(TALK).items
 
 
+@pytest.mark.parametrize("model", ["kbrd", "kecrs"])
+def test_the_entity_models_talk_too(tmp_path, model):
+    """They read no words, write movies as placeholders, and the recommender fills these."""
+    config = replace(CONFIG, model=model, baseline=replace(CONFIG.baseline, kecrs_dim=8))
+    trained = load_kgsf(write_kgsf_run(tmp_path / "run", config=config))
+    answer = trained.answer(TALK)
+    assert answer.words == () and [one.id for one in answer.entities] == [9] and answer.is_written
+    assert 9 not in answer.items and len(answer.listed) == 20
+
+
 def test_what_is_wrong_is_told(run_dir, tmp_path):
     with pytest.raises(KgcrsError, match="holds no run"):
         load_kgsf(tmp_path)
@@ -37,7 +48,9 @@ def test_what_is_wrong_is_told(run_dir, tmp_path):
     with pytest.raises(KgcrsError, match="no trained recommender yet"):
         load_kgsf(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(values | {"model": "textcnn"}))
-    with pytest.raises(KgcrsError, match="is 'textcnn', which cannot be talked with: name a run of kgsf or kbrd"):
+    with pytest.raises(
+        KgcrsError, match="is 'textcnn', which cannot be talked with: name a run of kgsf or kbrd or kecrs"
+    ):
         load_kgsf(tmp_path)
 
 
