@@ -9,7 +9,7 @@ lint:       ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 types:      ; $(PYTHON) -m mypy
 test:       ; $(PYTHON) -m pytest -q
 test-fast:  ; $(PYTHON) -m pytest -q -m "not slow"
-test-all:   ; $(PYTHON) -m pytest -q -m "slow or not slow"
+test-all:   ; KGCRS_EXAMPLES=100 $(PYTHON) -m pytest -q -m "slow or not slow"
 docs:       ; $(PYTHON) docs/make_equations.py
 smoke:      ; $(PYTHON) -m train.kgensam
 bench:      ; $(PYTHON) -m eval.speed

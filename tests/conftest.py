@@ -16,8 +16,9 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 # Compiling makes the first example slow, so a deadline would fail at random; the same examples
-# run every time.
-settings.register_profile("kgcrs", deadline=None, derandomize=True, max_examples=40, database=None)
+# run every time, and more of them in `make test-all`.
+EXAMPLES = int(os.environ.get("KGCRS_EXAMPLES", "20"))
+settings.register_profile("kgcrs", deadline=None, derandomize=True, max_examples=EXAMPLES, database=None)
 settings.load_profile("kgcrs")
 
 
@@ -38,9 +39,10 @@ COMPILES = {"cheaply": False}
 def cheap_programs(request: pytest.FixtureRequest) -> None:
     """Compiles without most optimisations where compiling is nearly all of the work: half the time, the same tests.
 
-    Programs compiled the other way are forgotten: two compilations of one function may differ in the last bit.
+    That is every file without slow tests, and those that say `COMPILES_CHEAPLY = True`. Programs compiled the other way
+    are forgotten: two compilations of one function may differ in the last bit.
     """
-    cheap = request.path not in WORKS_LONG
+    cheap = getattr(request.module, "COMPILES_CHEAPLY", request.path not in WORKS_LONG)
     if cheap != COMPILES["cheaply"]:
         COMPILES["cheaply"] = cheap
         jax.config.update("jax_disable_most_optimizations", cheap)

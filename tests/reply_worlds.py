@@ -9,7 +9,7 @@ from kgcrs.algorithms.dialogue_world import build_dialogue_world
 from kgcrs.algorithms.reply_model import ReplyFrozen, kgsf_reply_model
 from kgcrs.algorithms.reply_world import build_reply_world, dialogue_plan, freeze, reply_task
 from kgcrs.core.settings.dialogue import DialogueConfig
-from kgcrs.core.settings.kgsf import PreferenceConfig
+from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
 from kgcrs.data.synthetic_dialogue import synthetic_dialogue
 from kgcrs.data.vocab import build_vocabulary
 from kgcrs.models.kgsf import init_kgsf
@@ -28,7 +28,7 @@ def world(item_tokens="native"):
 def recommender(entities=True, words=True):
     """(parameters, DialogueWorld) of a recommender that has learned nothing."""
     settings = PreferenceConfig(dim=6, more_than=20, entities=entities, words=words)
-    built = build_dialogue_world(DATA, world().vocabulary, settings)
+    built = build_dialogue_world(DATA, world().vocabulary, KgsfConfig(preference=settings))
     return init_kgsf(jax.random.key(3), built.plan), built
 
 

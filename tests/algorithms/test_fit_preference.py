@@ -26,6 +26,8 @@ from kgcrs.data.vocab import build_vocabulary
 from kgcrs.metrics.label_ranking import gains_at, rank_labels
 from kgcrs.models.kgsf import MIM_PARTS
 
+COMPILES_CHEAPLY = True
+
 SETTINGS = KgsfConfig(preference=PreferenceConfig(dim=12, more_than=20))
 DATA = synthetic_dialogue(num_conversations=120, num_movies=40)
 WORLD = build_dialogue_world(DATA, build_vocabulary(DATA), SETTINGS)

@@ -18,6 +18,8 @@ from kgcrs.data.synthetic_dialogue import synthetic_dialogue
 from kgcrs.data.vocab import PAD, SLOT_TOKEN, build_vocabulary
 from tests.worlds import quick_jit
 
+COMPILES_CHEAPLY = True
+
 DATA = synthetic_dialogue(num_conversations=120, num_movies=40)
 VOCABULARY = build_vocabulary(DATA)
 CONFIG = KgsfConfig(
@@ -62,7 +64,9 @@ def test_some_epochs_beat_chance_on_conversations_that_show_what_is_wanted(model
     assert (np.asarray(ranks.among_all)[warm] < 10).mean() > 0.4
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", [m if m in ("kgsf", "textcnn", "redial") else pytest.param(m, marks=pytest.mark.long) for m in MODELS]
+)
 def test_eagerly_compiled_and_in_lanes_alike_and_slopes_reach_every_parameter(model):
     world = world_of(model)
     samples, mask, key = some(world), jnp.arange(8) < 7, jax.random.key(1)

@@ -21,7 +21,9 @@ from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
 from kgcrs.data.synthetic_dialogue import synthetic_dialogue
 from kgcrs.data.vocab import build_vocabulary
 
-MODELS = ("kbrd", "kecrs", "revcore", "redial")
+COMPILES_CHEAPLY = True
+
+LONG = ("kecrs", "revcore")
 CONFIG = KgsfConfig(
     preference=PreferenceConfig(dim=4, more_than=20),
     dialogue=DialogueConfig(width=8, hidden=8, layers=1),
@@ -43,15 +45,18 @@ def build(name):
     short = (np.asarray(told.context.tokens) != 0).sum(1) < WIDTHS[0] - 4
     entities = told.context.entities
     fit = short & (told.gold_items[:, 0] >= 0)
-    # Contexts that name a movie, and contexts that name something whose name is among the words of the vocabulary.
+    # Contexts that name a movie (some beside a word of the word graph), and one that names something whose name is
+    # among the words of the vocabulary.
     movie = fit & ((entities >= 0) & (entities < DATA.num_items)).any(1)
+    wordy = movie & (told.context.words >= 0).any(1)
     other = fit & ~movie & (entities >= DATA.num_items).any(1)
-    rows = np.concatenate([np.flatnonzero(other)[:1], np.flatnonzero(movie)[:4]])
+    first = np.flatnonzero(wordy)[:2]
+    rows = np.concatenate([np.flatnonzero(other)[:1], first, np.setdiff1d(np.flatnonzero(movie), first)[:2]])
     batch = take_batch(replies.train.samples, rows, jnp.arange(5) != 1, WIDTHS)
     return model, frozen, batch
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=["kbrd", "redial", *(pytest.param(m, marks=pytest.mark.long) for m in LONG)])
 def case(request):
     model, frozen, batch = build(request.param)
     params = jax.jit(model.init)(jax.random.key(0))
@@ -150,6 +155,7 @@ def _floats(tree):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradients_reach_all_that_is_trained_and_nothing_that_is_frozen(fitted):
     trained, frozen = fitted[0]
     for path, slope in jax.tree_util.tree_leaves_with_path(trained):
@@ -158,6 +164,7 @@ def test_gradients_reach_all_that_is_trained_and_nothing_that_is_frozen(fitted):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_few_replies_are_learned_by_heart(fitted):
     nats = fitted[1]
     assert nats[0] > 3 and nats[-1] < 0.3 * nats[0], nats[::10]

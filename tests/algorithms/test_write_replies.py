@@ -40,7 +40,7 @@ def test_batches_do_not_matter_and_nothing_follows_the_end(drawn):
     assert len(np.unique(whole.tokens, axis=0)) > 1 and (whole.items == -1).all()
 
 
-@pytest.mark.parametrize("method", ["greedy", "beam"])
+@pytest.mark.parametrize("method", ["greedy", pytest.param("beam", marks=pytest.mark.long)])
 def test_cached_steps_give_the_likelihood_of_reading_at_once(drawn, method):
     """The written reply is read as if a human had said it: the same log-probability, from uncached states."""
     model, frozen, params, task, _ = drawn

@@ -22,6 +22,8 @@ from kgcrs.core.settings.kgpolicy import BprConfig, KgPolicyConfig, SamplerConfi
 from kgcrs.data.synthetic_kg import planted_kg
 from tests.eval.kgpolicy_folders import quality, run_folder
 
+COMPILES_CHEAPLY = True
+
 TINY = KgPolicyConfig(
     bpr=BprConfig(dim=4, batch_size=64, max_epochs=4, eval_every=2, lr=0.02, warm_epochs=1),
     sampler=SamplerConfig(num_neighbours=4, num_kept=3, random_items=3, num_candidates=4),

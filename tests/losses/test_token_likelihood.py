@@ -38,10 +38,7 @@ def test_mean_and_perplexity_by_hand():
 
 @pytest.mark.parametrize(
     "plan",
-    [
-        plan if name in ("paper", "plain") else pytest.param(plan, marks=pytest.mark.long)
-        for name, plan in PLANS.items()
-    ],
+    [plan if name == "paper" else pytest.param(plan, marks=pytest.mark.long) for name, plan in PLANS.items()],
     ids=PLANS,
 )
 def test_loss_equals_the_table_of_all_probabilities_in_value_and_gradient(plan):
@@ -99,6 +96,7 @@ def test_likelihoods_of_two_halves_add_up():
     assert int(added.tokens) == int(whole.tokens) == 12
 
 
+@pytest.mark.long
 def test_eight_replies_are_learned_by_heart():
     plan = SHALLOW._replace(sizes=SHALLOW.sizes._replace(dropout=0.0, relu_dropout=0.0))
     four = inputs(plan)

@@ -19,6 +19,8 @@ from kgcrs.data.synthetic_kg import planted_kg
 from train.kgpolicy import default_run_dir
 from train.ranking_stages import fit_stage, rank_all
 
+COMPILES_CHEAPLY = True
+
 TINY = KgPolicyConfig(
     bpr=BprConfig(dim=6, batch_size=64, max_epochs=4, eval_every=2, lr=0.02, warm_epochs=3),
     sampler=SamplerConfig(num_neighbours=6, num_kept=4, random_items=3),

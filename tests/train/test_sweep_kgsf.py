@@ -20,6 +20,8 @@ from train.preference_stages import infomax_stage, preference_hyper, recommend_s
 from train.sweep import KgsfSweepConfig, main, sweep_class
 from train.sweep_kgsf import fields, preference_trainer, prepare, shared_data
 
+COMPILES_CHEAPLY = True
+
 DATA = synthetic_dialogue(num_conversations=40, num_movies=40)
 CONFIG = KgsfConfig(
     preference=PreferenceConfig(dim=4, more_than=5, rgcn_input="embed"),
