@@ -34,7 +34,7 @@ WIDTHS = (24, 12)
 
 
 def build(name):
-    """(model, frozen, batch of 5 contexts, the second of which is only there to fill up)."""
+    """(model, frozen, batch of 5 contexts, the last of which is only there to fill up)."""
     config = replace(CONFIG, model=name)
     vocabulary = build_vocabulary(DATA, item_tokens=item_tokens_for(config))
     replies = build_reply_world(DATA, vocabulary)
@@ -45,14 +45,17 @@ def build(name):
     short = (np.asarray(told.context.tokens) != 0).sum(1) < WIDTHS[0] - 4
     entities = told.context.entities
     fit = short & (told.gold_items[:, 0] >= 0)
-    # Contexts that name a movie (some beside a word of the word graph), and one that names something whose name is
-    # among the words of the vocabulary.
+    # Contexts that name a movie, one of them beside a word of the word graph and one after several turns, and one
+    # that names something else whose name is among the words of the vocabulary.
     movie = fit & ((entities >= 0) & (entities < DATA.num_items)).any(1)
     wordy = movie & (told.context.words >= 0).any(1)
+    turns = movie & (told.context.tokens == vocabulary.split).any(1)
     other = fit & ~movie & (entities >= DATA.num_items).any(1)
-    first = np.flatnonzero(wordy)[:2]
-    rows = np.concatenate([np.flatnonzero(other)[:1], first, np.setdiff1d(np.flatnonzero(movie), first)[:2]])
-    batch = take_batch(replies.train.samples, rows, jnp.arange(5) != 1, WIDTHS)
+    first = np.unique([*np.flatnonzero(wordy)[:1], *np.flatnonzero(turns)[:1]]).astype(int)
+    rows = np.concatenate(
+        [np.flatnonzero(other)[:1], first, np.setdiff1d(np.flatnonzero(movie), first)[: 4 - len(first)]]
+    )
+    batch = take_batch(replies.train.samples, rows, jnp.arange(5) != 4, WIDTHS)
     return model, frozen, batch
 
 
@@ -155,7 +158,6 @@ def _floats(tree):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_gradients_reach_all_that_is_trained_and_nothing_that_is_frozen(fitted):
     trained, frozen = fitted[0]
     for path, slope in jax.tree_util.tree_leaves_with_path(trained):
@@ -164,7 +166,6 @@ def test_gradients_reach_all_that_is_trained_and_nothing_that_is_frozen(fitted):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_a_few_replies_are_learned_by_heart(fitted):
     nats = fitted[1]
     assert nats[0] > 3 and nats[-1] < 0.3 * nats[0], nats[::10]

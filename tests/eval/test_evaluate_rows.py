@@ -11,6 +11,8 @@ from eval.results import read_log
 from kgcrs.core.errors import KgcrsError
 from tests.demo.small_run import CONFIG, write_run
 
+COMPILES_CHEAPLY = True
+
 SHORT = replace(
     CONFIG,
     update=replace(CONFIG.update, lr=0.1),

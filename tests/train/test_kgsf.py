@@ -37,13 +37,13 @@ def small_world(monkeypatch):
 
 def left_behind(folder):
     newest = {f"{path.name} stage": max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
-    for kept in ("recommender", "dialogue"):
-        newest[kept] = max((folder / kept).glob("step_*"))
+    for step in folder.glob("[rd]*/step_0"):
+        newest[step.parent.name] = step
     hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
     found = {}
-    for file in ("labels", "replies"):
-        with np.load(folder / "eval" / f"{file}.npz") as stored:
-            found |= {f"{file} {name}": stored[name].tobytes() for name in stored.files}
+    for file in sorted((folder / "eval").glob("*.npz")):
+        with np.load(file) as stored:
+            found |= {f"{file.stem} {name}": stored[name].tobytes() for name in stored.files}
     return (folder / "metrics.jsonl").read_bytes(), hashes, found
 
 
@@ -68,6 +68,8 @@ def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, tmp_pat
             run_kgsf.train_run(config, tmp_path / "stopped")
     run_kgsf.train_run(config, tmp_path / "stopped")
     assert not left and left_behind(tmp_path / "stopped") == left_behind(tmp_path / "whole")
+    kept = {path.name for path in (tmp_path / "whole" / "eval").iterdir()}
+    assert {"labels.npz", "replies.npz"} & kept == kept and ("replies.npz" in kept) == (config is WITH_DIALOGUE)
 
 
 @pytest.mark.slow

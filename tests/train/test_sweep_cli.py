@@ -32,6 +32,8 @@ from train.sweep_stages import (
     make_trainer,
 )
 
+COMPILES_CHEAPLY = True
+
 KNOWN = hyper_fields("fm", default_hyper("fm", KgensamConfig()))
 SMALL = ["--fm.dim", "8", "--fm.batch-size", "512", "--fm.max-epochs", "2", "--fm.eval-every", "1"]
 SHORT = configure(

@@ -25,6 +25,8 @@ from train.sweep import KgPolicySweepConfig, SweepConfig, load_sweep, main, swee
 from train.sweep_kgpolicy import FitData, default_hyper, fields, fit_trainer, lane_results
 from train.sweep_report import point_name
 
+COMPILES_CHEAPLY = True
+
 WORLD = planted_kg(num_users=24, num_items=48, num_genres=2, per_user=6)
 TINY = KgPolicyConfig(
     bpr=BprConfig(dim=4, batch_size=64, max_epochs=4, eval_every=1, patience=2, lr=0.02, warm_epochs=2),
