@@ -65,7 +65,7 @@ def test_some_epochs_beat_chance_on_conversations_that_show_what_is_wanted(model
 
 
 @pytest.mark.parametrize(
-    "model", [m if m in ("kgsf", "textcnn", "redial") else pytest.param(m, marks=pytest.mark.long) for m in MODELS]
+    "model", [m if m in ("textcnn", "redial") else pytest.param(m, marks=pytest.mark.long) for m in MODELS]
 )
 def test_eagerly_compiled_and_in_lanes_alike_and_slopes_reach_every_parameter(model):
     world = world_of(model)

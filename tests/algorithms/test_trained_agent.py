@@ -3,7 +3,10 @@
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 
+import jax
+import numpy as np
 import pytest
 
 from kgcrs.algorithms.kgensam import build_world
@@ -12,7 +15,6 @@ from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_to_dict, override
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings import ProtocolConfig
-from kgcrs.core.trees import tree_hash
 from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.schema import no_edges
 from kgcrs.data.synthetic import synthetic_world
@@ -55,7 +57,8 @@ def old_run(tmp_path):
 def test_an_old_run_outlives_new_settings_and_says_so_once(old_run, capsys):
     agent = load_agent(old_run)
     assert agent.config == CONFIG and agent.fingerprint == old_hash() != training_hash(CONFIG)
-    assert tree_hash(agent.params.tables) == tree_hash(small_agent(CONFIG).params.tables)
+    # Not bit for bit: the one on disk may have been compiled by another test file, with other optimisations.
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), agent.params.tables, small_agent(CONFIG).params.tables)
     read_config(old_run)
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1 and "fm.own_dropout = 0.6" in told[0] and "ablation.leak_any_item = False" in told[0]

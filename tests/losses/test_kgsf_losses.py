@@ -39,6 +39,7 @@ def test_pre_training_moves_its_parts_and_no_others(mode):
     assert all(jnp.isfinite(x).all() for x in jax.tree.leaves(slopes))
 
 
+@pytest.mark.long
 def test_the_mirrored_direction_is_added_and_trains_its_own_head():
     """Entities predict words with the loss by which words predict entities, under a head of its own."""
     plan = plan_of(bidirectional=True)

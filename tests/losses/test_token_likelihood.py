@@ -66,6 +66,7 @@ def test_the_copy_head_learns_unless_its_loss_is_left_out():
         assert all((np.abs(leaf).max() > 1e-6) == train_copy for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.long
 def test_padding_and_empty_samples_change_neither_loss_nor_gradient():
     params, given = network(SHALLOW), inputs()
     run = jax.jit(jax.value_and_grad(loss))

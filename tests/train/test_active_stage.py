@@ -57,6 +57,7 @@ def test_the_best_of_the_validated_policies_is_kept(lr):
         assert tree_hash(state.best) == tree_hash(policies[int(np.argmax(seen))])  # of equals the earliest
 
 
+@pytest.mark.long
 def test_training_that_gains_nothing_leaves_the_untrained_policy(monkeypatch):
     monkeypatch.setattr(train.stages, "selection_score", lambda log: 0.25 + 0.0 * log.success.mean())
     first, states, metrics = run.__wrapped__(0.3)
