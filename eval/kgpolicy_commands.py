@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eval.kgpolicy_labels import flat_settings, shown
-from eval.run_flags import changed_flags
+from eval.kgpolicy_labels import flat_settings
+from eval.run_flags import changed_flags, shown
 from kgcrs.core.config import config_to_dict
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 

@@ -7,11 +7,9 @@ as equal. A setting this page has never heard of counts for every sampler and is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from kgcrs.core.config import config_to_dict
-from kgcrs.core.run_folder import NOT_TRAINING
+from eval.run_flags import dotted_settings
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 
 Flat = dict[str, Any]
@@ -135,13 +133,7 @@ _SHORT = {
 
 def flat_settings(config: KgPolicyConfig) -> Flat:
     """Settings that matter to what is trained, the seed left out, as dotted names."""
-    flat: Flat = {}
-    for section, values in config_to_dict(config).items():
-        if isinstance(values, dict):
-            flat |= {f"{section}.{name}": value for name, value in values.items()}
-        elif section not in (*NOT_TRAINING, "seed"):
-            flat[section] = values
-    flat["dataset"] = shown(flat["dataset"])
+    flat = dotted_settings(config)
     sampler = flat["sampler.name"]
     unread = [f"sampler.{name}" for name, readers in _READ_BY.items() if sampler not in readers]
     # NMRN brings its own recommender.
@@ -150,16 +142,6 @@ def flat_settings(config: KgPolicyConfig) -> Flat:
     unread += [] if model else ["bpr.model"]
     unread += [] if flat["bpr.mf_epochs"] else ["bpr.mf_lr", "bpr.mf_l2"]
     return {name: value for name, value in flat.items() if name not in unread}
-
-
-def shown(dataset: str) -> str:
-    """A data set as printed: of `kgat:PATH` only the folder's name, which is the same on every machine.
-
-    >>> shown("kgat:/data/last-fm"), shown("amazon_book")
-    ('kgat:last-fm', 'amazon_book')
-    """
-    prefix, colon, path = dataset.partition(":")
-    return f"{prefix}:{Path(path).name}" if colon else dataset
 
 
 def method_name(flat: Mapping[str, Any]) -> str:

@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eval.kgpolicy_labels import shown
-from kgcrs.core.config import config_to_dict
-from kgcrs.core.run_folder import NOT_TRAINING
-
 Flat = dict[str, Any]
 MODELS = {
     "transformer": "Transformer",
@@ -33,18 +29,6 @@ _ABLATIONS: dict[tuple[str, Any], str] = {
     ("dialogue.joint", True): "all trained with the replies",
 }
 _PLAIN_SECTIONS = ("preference", "recommend")
-
-
-def flat_settings(config: Any) -> Flat:
-    """Settings that matter to what is trained, the seed left out, as dotted names. config: KgsfConfig."""
-    flat: Flat = {}
-    for section, values in config_to_dict(config).items():
-        if isinstance(values, dict):
-            flat |= {f"{section}.{name}": value for name, value in values.items()}
-        elif section not in (*NOT_TRAINING, "seed"):
-            flat[section] = values
-    flat["dataset"] = shown(flat["dataset"])
-    return flat
 
 
 def recommender_settings(flat: Mapping[str, Any]) -> Flat:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.kgpolicy_labels import shown
 from eval.kgsf_attention import RULES, attention_lines, chosen_label, read_attention
 from eval.kgsf_examples import example_lines
 from eval.kgsf_groups import Group, Section, check_no_twins, main_group, recommender_groups, reply_groups, sections
@@ -19,7 +18,7 @@ from eval.kgsf_runs import COMMAND, read_run
 from eval.kgsf_words import header_lines, introduction, published_lines, reply_notes
 from eval.kgsf_world import HeldOut, load_test_set
 from eval.report import json_report
-from eval.run_flags import changed_flags
+from eval.run_flags import changed_flags, shown
 from kgcrs.core.config import config_to_dict, load_config
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import write_text

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from eval.kgsf_labels import Flat, flat_settings
+from eval.kgsf_labels import Flat
 from eval.run_files import read_arrays, read_metrics, read_object
+from eval.run_flags import dotted_settings
 from kgcrs.core.config import config_from_dict
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgsf import KgsfConfig
@@ -43,7 +44,7 @@ class Written(NamedTuple):
 class KgsfRun(NamedTuple):
     """One finished run, read.
 
-    path: folder. config: settings. flat: those that matter, see `flat_settings`. data: fingerprint of its data set.
+    path: folder. config: settings. flat: those that matter, see `dotted_settings`. data: fingerprint of its data set.
     labels: None for a run without recommender. replies: None for a run without dialogue stage. log: rows of
     `metrics.jsonl`. machine, about: who made it.
     """
@@ -98,7 +99,7 @@ def read_run(run_dir: Path) -> KgsfRun:
             "evaluate it with that version, or train it again."
         ) from None
     about, made = (read_object(run_dir / name, run_dir, COMMAND) for name in ("run.json", "versions.json"))
-    flat, log = flat_settings(config), read_metrics(run_dir, COMMAND)
+    flat, log = dotted_settings(config), read_metrics(run_dir, COMMAND)
     labels, replies = _labels(run_dir), _replies(run_dir)
     lacking = _lacking(run_dir, flat, labels, replies, log)
     if lacking:

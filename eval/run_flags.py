@@ -1,10 +1,12 @@
-"""Settings that differ from the defaults, as flags of a command line."""
+"""Settings of a run as dotted names, and those that differ from the defaults as flags of a command line."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+from kgcrs.core.config import config_to_dict
 from kgcrs.core.run_folder import NOT_TRAINING
 
 
@@ -32,3 +34,28 @@ def changed_flags(
                 f"--{prefix}{dashed}", str(value)
             ]  # fmt: skip
     return flags
+
+
+def dotted_settings(config: Any) -> dict[str, Any]:
+    """Settings that matter to what is trained, by dotted name, the seed left out; data sets as `shown`.
+
+    Args:
+      config: settings of a run, sections of plain values.
+    """
+    flat: dict[str, Any] = {}
+    for section, values in config_to_dict(config).items():
+        if isinstance(values, dict):
+            flat |= {f"{section}.{name}": value for name, value in values.items()}
+        elif section not in (*NOT_TRAINING, "seed"):
+            flat[section] = values
+    return flat | {"dataset": shown(flat["dataset"])}
+
+
+def shown(dataset: str) -> str:
+    """A data set as printed: of `kgat:PATH` only the folder's name, which is the same on every machine.
+
+    >>> shown("kgat:/data/last-fm"), shown("amazon_book")
+    ('kgat:last-fm', 'amazon_book')
+    """
+    prefix, colon, path = dataset.partition(":")
+    return f"{prefix}:{Path(path).name}" if colon else dataset

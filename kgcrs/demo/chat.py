@@ -126,12 +126,7 @@ class Chat(KeptChat):
         """Talks until the person leaves or the input ends."""
         if not self.moments:
             greet(self)
-        while (line := self.view.read()) is not None:
-            try:
-                if not self._hear(line.strip()):
-                    break
-            except KgcrsError as error:
-                self.view.problem(str(error))
+        self.view.listen(self._hear)
         self.leave()
 
     def _hear(self, text: str) -> bool:

@@ -106,12 +106,7 @@ class DialogueChat(KeptChat):
 
     def run(self) -> None:
         """Talks until the person leaves or the input ends."""
-        while (line := self.view.read()) is not None:
-            try:
-                if not self._hear(line.strip()):
-                    break
-            except KgcrsError as error:
-                self.view.problem(str(error))
+        self.view.listen(self._hear)
         self.leave()
 
     def _hear(self, line: str) -> bool:

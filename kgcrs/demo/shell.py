@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
 
+from kgcrs.core.errors import KgcrsError
 from kgcrs.demo.look import Look, look_of, shown
 from kgcrs.demo.transcript import Names
 
@@ -52,6 +54,15 @@ class Shell:
         except EOFError:
             self.console.print()
             return None
+
+    def listen(self, hear: Callable[[str], bool]) -> None:
+        """Reads lines until the input ends or `hear` returns False; what it could not understand is printed."""
+        while (line := self.read()) is not None:
+            try:
+                if not hear(line.strip()):
+                    break
+            except KgcrsError as error:
+                self.problem(str(error))
 
     def echo(self, text: str) -> None:
         """Shows an answer that was not typed just now."""

@@ -17,6 +17,7 @@ from kgcrs.demo.replay import replay
 from kgcrs.demo.terminal import Terminal
 from kgcrs.demo.transcript import names_of, save_transcript
 from tests.demo.small_run import OPENING, small_agent
+from tests.demo.talking import talking
 
 AGENT = small_agent()
 
@@ -34,15 +35,7 @@ def replayed(chat, file):
 
 @pytest.fixture
 def talk(monkeypatch):
-    """talk(line, line, ..., seed=1): types the lines and returns (screen, chat)."""
-
-    def run(*lines, chat=None, **options):
-        chat = chat or new_chat(**options)
-        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-        chat.run()
-        return chat.view.console.file.getvalue(), chat
-
-    return run
+    return talking(new_chat, monkeypatch)
 
 
 def moves(chat):

@@ -16,6 +16,7 @@ from kgcrs.demo.dialogue_transcript import load_talk, save_talk
 from kgcrs.demo.dialogue_view import DialogueView
 from kgcrs.demo.keeping import Keeper
 from kgcrs.demo.runs import is_kgsf, newest_run
+from tests.demo.talking import talking
 from tests.kgsf_runs import small_kgsf, write_kgsf_run
 
 KGSF = small_kgsf()
@@ -30,15 +31,7 @@ def new_chat(save=None, trained=KGSF, width=100, **options):
 
 @pytest.fixture
 def talk(monkeypatch):
-    """talk(line, line, ..., seed=1): types the lines and returns (screen, chat)."""
-
-    def run(*lines, chat=None, **options):
-        chat = chat or new_chat(**options)
-        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-        chat.run()
-        return chat.view.console.file.getvalue(), chat
-
-    return run
+    return talking(new_chat, monkeypatch)
 
 
 def test_a_conversation_with_commands(talk):

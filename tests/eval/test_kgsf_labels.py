@@ -2,11 +2,12 @@
 
 import pytest
 
-from eval.kgsf_labels import flat_settings, label, method_name, phrase, recommender_settings, table_place
+from eval.kgsf_labels import label, method_name, phrase, recommender_settings, table_place
 from eval.kgsf_numbers import recall_cell, reply_cell
+from eval.run_flags import dotted_settings
 from kgcrs.core.settings.kgsf import KgsfConfig
 
-USUAL = flat_settings(KgsfConfig(dataset="redial")) | {
+USUAL = dotted_settings(KgsfConfig(dataset="redial")) | {
     "model": "kgsf",
     "dialogue.kg": True,
     "dialogue.copy": True,
