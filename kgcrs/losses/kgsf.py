@@ -15,8 +15,8 @@ from kgcrs.models.kgsf import (
     KgsfGraphs,
     KgsfPlan,
     encode_graphs,
-    infomax_scores,
-    mirrored_scores,
+    infomax_critic,
+    mirrored_critic,
     pool_nodes,
     training_logits,
     user_vector,
@@ -54,11 +54,11 @@ def alignment_loss(
     Returns:
       float32 [].
     """
-    loss = infomax_loss(infomax_scores(params, encoded, pooled_words), nodes.entities, plan.mim, key, mask)
+    loss = infomax_loss(infomax_critic(params, encoded, pooled_words), nodes.entities, plan.mim, key, mask)
     if plan.bidirectional:
         other = None if key is None else stream(key, "mirrored")
-        scores = mirrored_scores(params, encoded, pooled_entities)
-        loss += infomax_loss(scores, nodes.words, plan.mim, other, mask)
+        critic = mirrored_critic(params, encoded, pooled_entities)
+        loss += infomax_loss(critic, nodes.words, plan.mim, other, mask)
     return loss
 
 

@@ -25,6 +25,7 @@ from kgcrs.graph.relations import MORE_EDGES_THAN, RelationalGraph, build_relati
 from kgcrs.graph.segment import SparseGraph
 from kgcrs.models.encoders.rgcn import init_rgcn, rgcn
 from kgcrs.models.encoders.word_gcn import init_word_gcn, word_gcn
+from kgcrs.models.infomax_critic import Critic, init_critic, make_critic
 from kgcrs.models.pooling import attention_pool, init_pooling
 from kgcrs.models.recommenders.fused_preference import fuse_preference, init_gate, preference_logits
 
@@ -167,17 +168,12 @@ def init_kgsf(key: Array, plan: KgsfPlan) -> dict[str, Any]:
         params["word_pool"] = init_pooling(stream(key, "word_pool"), plan.dim)
     if plan.entities and plan.words:
         params["gate"] = init_gate(stream(key, "gate"), plan.dim, plan.gate)
-        params["infomax"] = _init_critic(stream(key, "infomax"), plan.dim, plan.num_entities)
+        params["infomax"] = init_critic(stream(key, "infomax"), plan.dim, plan.num_entities)
         if plan.bidirectional:
-            params["infomax_words"] = _init_critic(stream(key, "infomax_words"), plan.dim, plan.num_words)
+            params["infomax_words"] = init_critic(stream(key, "infomax_words"), plan.dim, plan.num_words)
     if plan.item_bias:
         params["bias"] = jnp.zeros(plan.num_entities if _over_nodes(plan) else plan.num_items)
     return params
-
-
-def _init_critic(key: Array, dim: int, num_nodes: int) -> dict[str, Array]:
-    glorot = jax.nn.initializers.glorot_uniform()
-    return {"transform": glorot(key, (dim, dim)), "shift": jnp.zeros(dim), "bias": jnp.zeros(num_nodes)}
 
 
 MIM_PARTS = ("entities", "words", "word_pool", "infomax")
@@ -263,45 +259,32 @@ def recommend(params: dict[str, Any], plan: KgsfPlan, encoded: EncodedGraphs, ve
     return preference_logits(vector, encoded.items, None if bias is None else bias[: plan.num_items])
 
 
-def infomax_scores(params: dict[str, Any], encoded: EncodedGraphs, words: Array) -> Array:
-    """s_e = (T v + t)^T n_e + beta_e of every entity; sigmoid(s_e) is the critic g.
-
-    Source: KGSF Eq. 5
-    Reading: the pooled words v of a context stand for its words (the "super token"), as the paper goes on to say.
+def infomax_critic(params: dict[str, Any], encoded: EncodedGraphs, words: Array) -> Critic:
+    """What the words of contexts say of every entity; see `critic_scores`.
 
     Args:
       words: float32 [B, d], pooled.
-
-    Returns:
-      float32 [B, N].
 
     Raises:
       KgcrsError: without an entity graph or without words there is nothing to align.
     """
     if encoded.entities is None or encoded.words is None:
         raise KgcrsError("infomax aligns words with entities, but one of them is off: set the weight of mim to 0.")
-    return _critic(params["infomax"], words, encoded.entities)
+    return make_critic(params["infomax"], words, encoded.entities)
 
 
-def mirrored_scores(params: dict[str, Any], encoded: EncodedGraphs, entities: Array) -> Array:
-    """s_w = (T' n + t')^T v_w + beta_w of every word: what the pooled entities of a context say of its words.
+def mirrored_critic(params: dict[str, Any], encoded: EncodedGraphs, entities: Array) -> Critic:
+    """What the entities of contexts say of every word.
 
-    Reading: the equation of `infomax_scores` with the two graphs exchanged and a head of its own. The released code
-    holds this direction without using it.
+    Reading: that of `infomax_critic` with the two graphs exchanged and a head of its own. The released code holds this
+    direction without using it.
 
     Args:
       entities: float32 [B, d], pooled.
-
-    Returns:
-      float32 [B, W].
 
     Raises:
       KgcrsError: without an entity graph or without words there is nothing to align.
     """
     if encoded.entities is None or encoded.words is None:
         raise KgcrsError("infomax aligns entities with words, but one of them is off: set the weight of mim to 0.")
-    return _critic(params["infomax_words"], entities, encoded.words)
-
-
-def _critic(head: dict[str, Array], x: Array, table: Array) -> Array:
-    return (x @ head["transform"] + head["shift"]) @ table.T + head["bias"]
+    return make_critic(params["infomax_words"], entities, encoded.words)

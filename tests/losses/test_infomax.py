@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 
 from kgcrs.core.errors import KgcrsError
 from kgcrs.losses.infomax import Pairs, contrast, draw_pairs, infomax_loss
+from kgcrs.models.infomax_critic import Critic
 from kgcrs.models.kgsf import MIM_MODES
 from tests.worlds import quick_jit
 
@@ -17,6 +18,12 @@ NODES = 7
 ENTITIES = jnp.array([[3, 0, 3, -1], [-1, -1, -1, -1], [6, -1, 2, 0]])
 SCORES = jax.random.normal(jax.random.key(0), (3, NODES))
 KEY = jax.random.key(1)
+
+
+def critic_of(scores):
+    """A critic with these scores: of node e it has the column of e times three, less a bias of 2 e."""
+    bias = 2.0 * jnp.arange(NODES)
+    return Critic((scores + bias) / 3.0, 3.0 * jnp.eye(NODES), -bias)
 
 
 def brute_force(scores, entities):
@@ -32,13 +39,13 @@ def brute_force(scores, entities):
 
 @given(st.lists(st.lists(st.integers(-1, NODES - 1), min_size=4, max_size=4), min_size=3, max_size=3))
 def test_16_mse_full_equals_brute_force(entities):
-    got = infomax_loss(SCORES, jnp.array(entities))
+    got = infomax_loss(critic_of(SCORES), jnp.array(entities))
     assert float(got) == pytest.approx(brute_force(SCORES, entities), rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("mode", MIM_MODES)
 def test_18_contexts_without_entities_contribute_nothing(mode):
-    loss = lambda scores, entities: infomax_loss(scores, entities, mode, KEY)  # noqa: E731
+    loss = lambda scores, entities: infomax_loss(critic_of(scores), entities, mode, KEY)  # noqa: E731
     slope = quick_jit(jax.grad(loss))(SCORES, ENTITIES)
     assert not slope[1].any() and slope[0].any() and slope[2].any()
     nobody = jnp.full((3, 4), -1)
@@ -48,23 +55,24 @@ def test_18_contexts_without_entities_contribute_nothing(mode):
 @pytest.mark.parametrize("mode", MIM_MODES)
 def test_masked_samples_contribute_nothing_whatever_they_hold(mode):
     mask = jnp.array([True, True, False])
-    value, slope = jax.value_and_grad(infomax_loss)(SCORES.at[2].set(jnp.nan), ENTITIES, mode, KEY, mask)
+    loss = lambda scores: infomax_loss(critic_of(scores), ENTITIES, mode, KEY, mask)  # noqa: E731
+    value, slope = jax.value_and_grad(loss)(SCORES.at[2].set(jnp.nan))
     # Entities of a masked sample are no random ones either.
-    without = infomax_loss(SCORES, ENTITIES.at[2].set(-1), mode, KEY)
+    without = infomax_loss(critic_of(SCORES), ENTITIES.at[2].set(-1), mode, KEY)
     assert float(value) == pytest.approx(float(without), rel=1e-6)
     assert jnp.isfinite(slope).all() and not slope[2].any()
 
 
 @pytest.mark.parametrize("mode", MIM_MODES)
 def test_eager_equals_jit_and_slopes_equal_finite_differences(mode):
-    loss = lambda scores: infomax_loss(scores, ENTITIES, mode, KEY)  # noqa: E731
+    loss = lambda scores: infomax_loss(critic_of(scores), ENTITIES, mode, KEY)  # noqa: E731
     assert float(loss(SCORES)) == pytest.approx(float(jax.jit(loss)(SCORES)), rel=1e-5)
     check_grads(loss, (SCORES,), order=1, modes=["rev"], atol=0.01, rtol=0.01, eps=1e-2)
 
 
 def test_mse_full_does_not_depend_on_the_batch_size():
-    twice = infomax_loss(jnp.tile(SCORES, (2, 1)), jnp.tile(ENTITIES, (2, 1)))
-    assert float(twice) == pytest.approx(float(infomax_loss(SCORES, ENTITIES)), rel=1e-6)
+    twice = infomax_loss(critic_of(jnp.tile(SCORES, (2, 1))), jnp.tile(ENTITIES, (2, 1)))
+    assert float(twice) == pytest.approx(float(infomax_loss(critic_of(SCORES), ENTITIES)), rel=1e-6)
 
 
 def test_contrast_by_hand():
@@ -92,7 +100,7 @@ def test_random_entities_come_from_other_contexts_and_are_none_of_the_own(draw):
 @pytest.mark.parametrize("mode", ["eq4", "bce_sampled"])
 def test_both_halves_of_a_sampled_loss_weigh_the_same(mode):
     # Every score is 0, so that g = 1/2 of every pair, however many are drawn per true one.
-    value = infomax_loss(jnp.zeros_like(SCORES), ENTITIES, mode, KEY)
+    value = infomax_loss(critic_of(jnp.zeros_like(SCORES)), ENTITIES, mode, KEY)
     assert float(value) == pytest.approx(0.0 if mode == "eq4" else 2 * np.log(2), abs=1e-6)
 
 
@@ -100,13 +108,13 @@ def test_nobody_to_draw_from():
     alone = draw_pairs(KEY, ENTITIES[:1])
     assert alone.positive_mask.any() and not alone.negative_mask.any()
     # Only the true half remains: -mean g.
-    value = infomax_loss(SCORES[:1], ENTITIES[:1], "eq4", KEY)
+    value = infomax_loss(critic_of(SCORES[:1]), ENTITIES[:1], "eq4", KEY)
     expected = -jax.nn.sigmoid(SCORES[0, jnp.array([3, 0])]).mean()
     assert float(value) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_wrong_arguments_are_explained():
     with pytest.raises(KgcrsError, match="mim is 'nce'"):
-        infomax_loss(SCORES, ENTITIES, "nce")
+        infomax_loss(critic_of(SCORES), ENTITIES, "nce")
     with pytest.raises(KgcrsError, match="pass a random key"):
-        infomax_loss(SCORES, ENTITIES, "eq4")
+        infomax_loss(critic_of(SCORES), ENTITIES, "eq4")

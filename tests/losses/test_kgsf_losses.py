@@ -9,11 +9,12 @@ import pytest
 from kgcrs.losses.infomax import infomax_loss
 from kgcrs.losses.kgsf import pretrain_loss, recommender_loss
 from kgcrs.losses.likelihood import item_cross_entropy
+from kgcrs.models.infomax_critic import critic_scores
 from kgcrs.models.kgsf import (
     MIM_MODES,
     MIM_PARTS,
     encode_graphs,
-    infomax_scores,
+    infomax_critic,
     init_kgsf,
     pool_nodes,
     training_logits,
@@ -45,7 +46,7 @@ def test_the_mirrored_direction_is_added_and_trains_its_own_head():
     plan = plan_of(bidirectional=True)
     graphs, params = graphs_of(plan), params_of(plan)
     encoded, view = view_of(plan, params)
-    one = infomax_loss(infomax_scores(params, encoded, view.words), ENTITY_IDS)
+    one = infomax_loss(infomax_critic(params, encoded, view.words), ENTITY_IDS)
     head = {name: np.asarray(x) for name, x in params["infomax_words"].items()}
     scores = (view.entities @ head["transform"] + head["shift"]) @ np.asarray(encoded.words).T + head["bias"]
     # Two contexts have words: 1 2 4 and 0 3; the others are left out, whatever their entities.
@@ -66,7 +67,7 @@ def test_the_recommender_loss_is_the_sum_of_its_parts():
     graphs, params = graphs_of(plan), params_of(plan)
     encoded, view = view_of(plan, params)
     items = item_cross_entropy(training_logits(params, plan, encoded, view.vector), TARGET)
-    infomax = infomax_loss(infomax_scores(params, encoded, view.words), ENTITY_IDS)
+    infomax = infomax_loss(infomax_critic(params, encoded, view.words), ENTITY_IDS)
     run = quick_jit(recommender_loss, static_argnums=1)
     for program in (recommender_loss, run):
         loss, parts = program(params, plan, graphs, ENTITY_IDS, WORD_IDS, TARGET, mim_weight=0.5)
@@ -131,7 +132,7 @@ def test_17_pre_training_raises_true_pairs_over_shuffled_ones(mode):
     def margin(params):
         encoded = encode_graphs(params, plan, graphs)
         pooled, _ = pool_nodes(params["word_pool"], encoded.words, words)
-        scores = infomax_scores(params, encoded, pooled)
+        scores = critic_scores(infomax_critic(params, encoded, pooled))
         of = lambda ids: (jnp.take_along_axis(scores, jnp.maximum(ids, 0), 1) * (ids >= 0)).sum() / (ids >= 0).sum()  # noqa: E731
         return float(of(entities) - of(jnp.roll(entities, 1, axis=0)))
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from kgcrs.core.errors import KgcrsError
+from kgcrs.models.infomax_critic import critic_scores
 from kgcrs.models.kgsf import (
     PRESETS,
     build_kgsf_graphs,
     encode_graphs,
-    infomax_scores,
+    infomax_critic,
     init_kgsf,
     kgsf_plan,
-    mirrored_scores,
+    mirrored_critic,
     recommend,
     training_logits,
     user_vector,
@@ -153,7 +154,7 @@ def test_without_words_it_is_kbrd():
     assert encoded.words is None and not view.gate.any()
     assert recommend(parts, plan, encoded, view.vector).shape == (4, ITEMS)
     with pytest.raises(KgcrsError, match="infomax aligns"):
-        infomax_scores(parts, encoded, view.words)
+        infomax_critic(parts, encoded, view.words)
 
 
 def test_without_the_entity_graph_items_have_vectors_of_their_own():
@@ -178,7 +179,7 @@ def test_the_critic_is_bilinear():
         + np.asarray(encoded.entities) @ head["shift"]
         + head["bias"]
     )
-    np.testing.assert_allclose(infomax_scores(params, encoded, view.words), expected, atol=1e-4)
+    np.testing.assert_allclose(critic_scores(infomax_critic(params, encoded, view.words)), expected, atol=1e-4)
 
 
 def test_the_mirrored_critic_needs_both_graphs():
@@ -186,7 +187,7 @@ def test_the_mirrored_critic_needs_both_graphs():
     params = params_of(plan)
     encoded, view = view_of(plan, params)
     with pytest.raises(KgcrsError, match="infomax aligns entities with words"):
-        mirrored_scores(params, encoded, view.entities)
+        mirrored_critic(params, encoded, view.entities)
 
 
 def test_seeds_of_a_sweep_run_as_lanes():
