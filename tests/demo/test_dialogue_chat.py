@@ -15,6 +15,7 @@ from kgcrs.demo.dialogue_chat import LONGEST_MESSAGE, DialogueChat, replay_talk
 from kgcrs.demo.dialogue_transcript import load_talk, save_talk
 from kgcrs.demo.dialogue_view import DialogueView
 from kgcrs.demo.keeping import Keeper
+from kgcrs.demo.kept_chat import run_chat
 from kgcrs.demo.runs import is_kgsf, newest_run
 from tests.demo.talking import talking
 from tests.kgsf_runs import small_kgsf, write_kgsf_run
@@ -162,3 +163,19 @@ def test_the_program_tells_runs_apart(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("spooky\n"))
     assert main(["--run", str(run), "--method", "beam", "--beams", "2"]) == 0
     assert "Recommended" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_the_file_and_says_goodbye(tmp_path, monkeypatch):
+    class Typed(io.StringIO):
+        def readline(self, *args):
+            line = super().readline(*args)
+            if not line:
+                raise KeyboardInterrupt
+            return line
+
+    file = tmp_path / "talk.json"
+    chat = new_chat(file)
+    monkeypatch.setattr("sys.stdin", Typed("something like @7\n"))
+    assert run_chat(chat) == 130
+    assert [one.message for one in load_talk(file, KGSF.data, chat.name).exchanges] == ["something like @7"]
+    assert "Saved as" in chat.view.console.file.getvalue() and "Goodbye!" in chat.view.console.file.getvalue()
