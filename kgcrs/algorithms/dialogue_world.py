@@ -28,7 +28,8 @@ from kgcrs.data.schema import IntArray
 from kgcrs.data.vocab import Vocabulary, build_vocabulary
 from kgcrs.graph.relations import build_relational_graph
 from kgcrs.metrics.label_report import View, label_views
-from kgcrs.models.kgsf import KgsfGraphs, KgsfPlan, build_kgsf_graphs, check_kgsf_plan, kgsf_plan
+from kgcrs.models.kgsf import KgsfGraphs, build_kgsf_graphs
+from kgcrs.models.kgsf_plan import KgsfPlan, check_kgsf_plan, kgsf_plan
 from kgcrs.models.recommenders.item_autoencoder import AutoencoderPlan
 from kgcrs.models.recommenders.text_cnn import TextCnnPlan
 

@@ -27,7 +27,8 @@ from kgcrs.data.dialogue_schema import RECOMMENDER, SEEKER, Turn
 from kgcrs.data.entity_link import linked_turn
 from kgcrs.data.tokenize import detokenize
 from kgcrs.data.vocab import END, PAD, SPECIALS, Vocabulary
-from kgcrs.models.kgsf import EncodedGraphs, KgsfPlan, recommend, user_vector
+from kgcrs.models.kgsf import EncodedGraphs, recommend, user_vector
+from kgcrs.models.kgsf_plan import KgsfPlan
 
 if TYPE_CHECKING:
     from kgcrs.algorithms.trained_kgsf import TrainedKgsf

@@ -19,7 +19,8 @@ from kgcrs.algorithms.preference_model import Losses, LossOf, PreferenceHyper, P
 from kgcrs.losses.kgsf import pretrain_loss, recommender_loss
 from kgcrs.losses.likelihood import item_cross_entropy
 from kgcrs.metrics.label_ranking import is_in_context
-from kgcrs.models.kgsf import EncodedGraphs, KgsfGraphs, KgsfPlan, encode_graphs, init_kgsf, recommend, user_vector
+from kgcrs.models.kgsf import EncodedGraphs, KgsfGraphs, encode_graphs, init_kgsf, recommend, user_vector
+from kgcrs.models.kgsf_plan import KgsfPlan
 from kgcrs.models.recommenders.described_words import join_words, words_of_items
 from kgcrs.models.recommenders.item_autoencoder import AutoencoderPlan, autoencoder_logits, init_autoencoder
 from kgcrs.models.recommenders.text_cnn import TextCnnPlan, init_text_cnn, text_cnn_logits

@@ -31,7 +31,8 @@ from kgcrs.losses.entity_bag import (
     near_entities,
 )
 from kgcrs.losses.token_likelihood import TokenLikelihood, reply_likelihood, reply_targets
-from kgcrs.models.kgsf import KgsfPlan, user_vector
+from kgcrs.models.kgsf import user_vector
+from kgcrs.models.kgsf_plan import KgsfPlan
 from kgcrs.models.recommenders.described_words import join_words, words_of_items
 from kgcrs.models.text.attention import init_linear
 from kgcrs.models.text.copy_head import context_mask

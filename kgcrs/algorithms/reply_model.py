@@ -22,13 +22,13 @@ from kgcrs.losses.token_likelihood import TokenLikelihood, reply_likelihood
 from kgcrs.models.kgsf import (
     EncodedGraphs,
     KgsfGraphs,
-    KgsfPlan,
     UserView,
     encode_graphs,
     init_kgsf,
     recommend,
     user_vector,
 )
+from kgcrs.models.kgsf_plan import KgsfPlan
 from kgcrs.models.text.copy_head import context_mask
 from kgcrs.models.text.dialogue import (
     DialogueInputs,

@@ -17,7 +17,8 @@ from kgcrs.data.dialogue_samples import ReplySamples, item_counts, reply_samples
 from kgcrs.data.dialogue_schema import RECOMMENDER, DialogueData
 from kgcrs.data.schema import IntArray
 from kgcrs.data.vocab import SLOT_TOKEN, SPECIALS, UNK, Vocabulary
-from kgcrs.models.kgsf import KgsfGraphs, KgsfPlan, encode_graphs
+from kgcrs.models.kgsf import KgsfGraphs, encode_graphs
+from kgcrs.models.kgsf_plan import KgsfPlan
 from kgcrs.models.text.attention import TransformerSizes
 from kgcrs.models.text.dialogue import DialoguePlan, check_plan
 

@@ -35,7 +35,8 @@ from kgcrs.data.entity_link import Linker
 from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.live_linker import live_linker
 from kgcrs.data.vocab import Vocabulary, build_vocabulary
-from kgcrs.models.kgsf import EncodedGraphs, KgsfPlan
+from kgcrs.models.kgsf import EncodedGraphs
+from kgcrs.models.kgsf_plan import KgsfPlan
 
 TALKING = ("kgsf", "kbrd", "kecrs")
 """Models whose recommenders weigh words and entities, so that an answer has reasons."""

@@ -14,7 +14,7 @@ from jax import Array
 
 from kgcrs.core.errors import KgcrsError
 from kgcrs.models.infomax_critic import Critic, critic_scores
-from kgcrs.models.kgsf import MIM_MODES
+from kgcrs.models.kgsf_plan import MIM_MODES
 
 NEGATIVES = 16
 """Random entities per true one in the sampled modes."""

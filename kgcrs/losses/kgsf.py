@@ -13,7 +13,6 @@ from kgcrs.losses.likelihood import item_cross_entropy
 from kgcrs.models.kgsf import (
     EncodedGraphs,
     KgsfGraphs,
-    KgsfPlan,
     encode_graphs,
     infomax_critic,
     mirrored_critic,
@@ -21,6 +20,7 @@ from kgcrs.models.kgsf import (
     training_logits,
     user_vector,
 )
+from kgcrs.models.kgsf_plan import KgsfPlan
 
 MIM_WEIGHT = 0.025
 """Published weight of the infomax loss beside the recommender's."""

@@ -11,7 +11,7 @@ from jax.test_util import check_grads
 from kgcrs.core.errors import KgcrsError
 from kgcrs.losses.infomax import Pairs, contrast, draw_pairs, infomax_loss
 from kgcrs.models.infomax_critic import Critic
-from kgcrs.models.kgsf import MIM_MODES
+from kgcrs.models.kgsf_plan import MIM_MODES
 from tests.worlds import quick_jit
 
 NODES = 7

@@ -10,17 +10,16 @@ import pytest
 from kgcrs.core.errors import KgcrsError
 from kgcrs.models.infomax_critic import critic_scores
 from kgcrs.models.kgsf import (
-    PRESETS,
     build_kgsf_graphs,
     encode_graphs,
     infomax_critic,
     init_kgsf,
-    kgsf_plan,
     mirrored_critic,
     recommend,
     training_logits,
     user_vector,
 )
+from kgcrs.models.kgsf_plan import PRESETS, kgsf_plan
 from tests.graph.test_relations import NODES, TRIPLES, slow_dense
 from tests.worlds import quick_jit
 
