@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import kgcrs.algorithms.live_answer as live
-from kgcrs.algorithms.live_answer import Lift, answer_after, heard, named_before, reply_turn, view_context, visible
+from kgcrs.algorithms.live_answer import Lift, answer_after, heard, reply_turn, visible
+from kgcrs.algorithms.preference_view import named_before, view_context
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.dialogue import DecodeConfig
 from kgcrs.data.dialogue_contexts import live_context
