@@ -14,8 +14,8 @@ from kgcrs.models.kgsf_plan import KgsfPlan
 
 
 class View(NamedTuple):
-    """Arrays behind an answer (k movies, J entities, T words); see `Answer` in `live_answer.py`. logits: float32 [k], -inf
-    where there is none."""
+    """Arrays behind an answer (k movies, J entities, T words); see `Answer` in `live_answer.py`. logits: float32 [k],
+    -inf where there is none."""
 
     items: Array
     logits: Array
