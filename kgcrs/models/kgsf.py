@@ -189,9 +189,8 @@ def infomax_critic(params: dict[str, Any], encoded: EncodedGraphs, words: Array)
     Raises:
       KgcrsError: without an entity graph or without words there is nothing to align.
     """
-    if encoded.entities is None or encoded.words is None:
-        raise KgcrsError("infomax aligns words with entities, but one of them is off: set the weight of mim to 0.")
-    return make_critic(params["infomax"], words, encoded.entities)
+    entities, _ = _both(encoded)
+    return make_critic(params["infomax"], words, entities)
 
 
 def mirrored_critic(params: dict[str, Any], encoded: EncodedGraphs, entities: Array) -> Critic:
@@ -206,6 +205,12 @@ def mirrored_critic(params: dict[str, Any], encoded: EncodedGraphs, entities: Ar
     Raises:
       KgcrsError: without an entity graph or without words there is nothing to align.
     """
+    _, words = _both(encoded)
+    return make_critic(params["infomax_words"], entities, words)
+
+
+def _both(encoded: EncodedGraphs) -> tuple[Array, Array]:
+    """Vectors of entities and of words."""
     if encoded.entities is None or encoded.words is None:
-        raise KgcrsError("infomax aligns entities with words, but one of them is off: set the weight of mim to 0.")
-    return make_critic(params["infomax_words"], entities, encoded.words)
+        raise KgcrsError("infomax aligns words with entities, but one of them is off: set the weight of mim to 0.")
+    return encoded.entities, encoded.words

@@ -185,7 +185,7 @@ def test_the_mirrored_critic_needs_both_graphs():
     plan = plan_of(words=False)
     params = params_of(plan)
     encoded, view = view_of(plan, params)
-    with pytest.raises(KgcrsError, match="infomax aligns entities with words"):
+    with pytest.raises(KgcrsError, match="infomax aligns words with entities"):
         mirrored_critic(params, encoded, view.entities)
 
 
