@@ -26,7 +26,7 @@ SMALL = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_trained_system_beats_random_questions_and_every_rule(tmp_path):
     config = load_config(KgensamConfig, with_default_config(SMALL, "kgensam", "synthetic"), prog="test")
     log = run_kgensam.train_run(config, tmp_path / "run")
