@@ -10,6 +10,7 @@ import jax
 from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask, build_dialogue_world, data_as_read
 from kgcrs.algorithms.reply_choice import item_tokens_for, reply_model_for
 from kgcrs.algorithms.reply_world import build_reply_world
+from kgcrs.algorithms.trained_preference import borrowed_preference
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import MetricLog, result_table, write_arrays
@@ -42,11 +43,13 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks | None:
     data = load_dialogue(config.dataset, config.data_root or None, seed=config.seed)
     vocabulary = build_vocabulary(data, item_tokens=item_tokens_for(config))
     world = None if config.model == "transformer" else _preference_world(config, data, vocabulary)
+    borrowed = borrowed_preference(config, data, vocabulary) if config.recommender else None
     tag = open_run(config, run_dir, data, NAMES[config.model])
     best, ranks = None, None
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         if world is not None:
-            best = _train_recommender(config, world, run_dir, log, tag)
+            best = _train_recommender(config, world, run_dir, log, tag) if borrowed is None else borrowed
+            _keep(run_dir / "recommender", best, tag)
             ranks = jax.block_until_ready(rank_task(best, world.test, world))
             save_ranks(run_dir / "eval" / "labels.npz", world.test, ranks)
             show_result(world.test, ranks)
@@ -82,9 +85,7 @@ def _train_recommender(config: KgsfConfig, world: DialogueWorld, run_dir: Path, 
     start = None
     if config.recommend.mim_epochs and world.model.pretrain is not None:
         start = run_stage(timed(infomax_stage(config, world), run_dir), run_dir, log, tag).params
-    best = run_stage(timed(recommend_stage(config, world, start), run_dir), run_dir, log, tag).best
-    _keep(run_dir / "recommender", best, tag)
-    return best
+    return run_stage(timed(recommend_stage(config, world, start), run_dir), run_dir, log, tag).best
 
 
 def _train_dialogue(

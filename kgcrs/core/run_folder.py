@@ -20,7 +20,7 @@ _STARTED = frozenset({_LOCK, "config.json", "versions.json", ".config.json.new",
 _HELD: dict[Path, IO[str]] = {}
 """Locks of this process, by folder: the same process may open a run again."""
 
-NOT_TRAINING = ("run_dir", "data_root", "fresh")
+NOT_TRAINING = ("run_dir", "data_root", "fresh", "recommender")
 """Settings of KGPolicy and KGSF runs that do not change what is trained."""
 
 

@@ -34,6 +34,8 @@ from tests.worlds import (
     trace,
 )
 
+COMPILES_CHEAPLY = True
+
 DATA = small_data()
 SESSIONS = plain_sessions(DATA.session_pairs("valid"))
 REWARDS = ["rank_gain", "item_auc", "attr_auc", "cand_gain"]

@@ -34,6 +34,8 @@ from kgcrs.data.synthetic import synthetic_world
 from kgcrs.models.recommenders.fm import FmTables, fm_tables
 from tests.worlds import quick_jit
 
+COMPILES_CHEAPLY = True
+
 WORLD = synthetic_world(num_users=40, num_items=150, num_attributes=12)
 CONFIG = FmConfig(dim=8, batch_size=128, max_epochs=4, optimizer="adam", lr=0.02, l2=1e-5, eval_every=1)
 PLAIN = FmHyper(0.02, 0.0, 1.0, 0.0, 0.0)

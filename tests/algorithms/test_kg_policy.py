@@ -31,6 +31,8 @@ from kgcrs.models.recommenders.mf import mf
 from tests.kg_worlds import random_kg
 from tests.worlds import quick_jit
 
+COMPILES_CHEAPLY = True
+
 DATA = random_kg()
 TRAIN = DATA.pairs("train")
 GRAPH = build_graph(DATA, TRAIN)

@@ -21,6 +21,8 @@ from kgcrs.models.policies.path import PathPlan
 from kgcrs.models.recommenders.mf import mf
 from tests.worlds import quick_jit
 
+COMPILES_CHEAPLY = True
+
 PLANTED = planted_kg(num_users=24, num_items=60, num_genres=2, per_user=7)
 DATA = PLANTED.data
 WORLD = build_ranking_world(DATA, KgPolicyConfig())
@@ -77,7 +79,7 @@ def test_its_negatives_pay_and_teach_more_than_uniform_ones():
     assert policy["gradient_magnitude"] > uniform["gradient_magnitude"] + 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shuffled_reward_takes_that_away():
     assert mass_on_hard("shuffled") < 0.6
     assert trained("shuffled")[2]["reward"] < trained("kgpolicy")[2]["reward"] - 0.2

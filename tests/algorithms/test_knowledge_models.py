@@ -18,6 +18,8 @@ from tests.kg_worlds import random_kg
 from tests.worlds import quick_jit
 from train.ranking_stages import rank_all
 
+COMPILES_CHEAPLY = True
+
 DATA = random_kg()
 MODELS = ("nfm", "cke", "ripple_net", "kgat")
 every_model = pytest.mark.parametrize("model", MODELS)

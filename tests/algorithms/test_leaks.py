@@ -32,6 +32,8 @@ from tests.worlds import (
     trace,
 )
 
+COMPILES_CHEAPLY = True
+
 KEY = jax.random.key(20)
 DATA = small_data()
 HAS = DATA.item_attr_dense()

@@ -12,6 +12,8 @@ from kgcrs.core.settings.dialogue import DecodeConfig
 from kgcrs.data.vocab import END, PAD, START
 from tests.reply_worlds import NETWORK, part_of, reply_model, world
 
+COMPILES_CHEAPLY = True
+
 DECODE = DecodeConfig(length=6, method="sampled", top_k=20)
 
 

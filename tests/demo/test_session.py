@@ -17,6 +17,8 @@ from kgcrs.env.rollout import Sessions, play_session
 from kgcrs.env.user import UserPrivate
 from tests.demo.small_run import OPENING, small_agent, with_protocol
 
+COMPILES_CHEAPLY = True
+
 YES, NO, UNKNOWN = Message("yes"), Message("no"), Message("unknown")
 KEY = jax.random.key(5)
 AGENT = small_agent()

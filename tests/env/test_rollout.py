@@ -31,6 +31,8 @@ from tests.worlds import (
     trace,
 )
 
+COMPILES_CHEAPLY = True
+
 KEY = jax.random.key(11)
 DATA = small_data()
 

@@ -47,6 +47,7 @@ def test_rows_that_use_a_refusal_rank_differently(run):
     assert (updated.success != rule.success).any()
 
 
+@pytest.mark.long
 def test_a_trained_row_keeps_its_policy_and_is_not_played_twice(run):
     first = play(run, "SCPR", sessions=40)[0]
     assert sorted(p.name for p in (run / "study").iterdir()) == ["weighted_entropy-none-cpr-cpr"]

@@ -16,6 +16,8 @@ from kgcrs.losses.token_likelihood import (
 from kgcrs.models.text.dialogue import init_dialogue, reply_log_probs
 from tests.dialogue_nets import PLANS, REPLY, SHALLOW, V, inputs, network
 
+COMPILES_CHEAPLY = True
+
 
 def loss(params, given, reply=REPLY, plan=SHALLOW, key=None, chunk=4):
     return mean_nats(reply_likelihood(params, given, reply, plan, key, chunk))

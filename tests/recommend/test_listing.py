@@ -18,6 +18,8 @@ from kgcrs.recommend.listing import best_items
 from tests.demo.small_run import write_run as write_agent
 from tests.recommend.small_runs import WORLD, write_run, write_world
 
+COMPILES_CHEAPLY = True
+
 TOP = 20
 
 

@@ -10,6 +10,8 @@ from kgcrs.core.trees import tree_hash
 from tests.worlds import configure, setting, small_data
 from train.stages import active_stage
 
+COMPILES_CHEAPLY = True
+
 
 @pytest.fixture(autouse=True)
 def one_update_per_call(monkeypatch):

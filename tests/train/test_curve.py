@@ -47,6 +47,7 @@ def test_the_picture_is_a_png_and_can_be_missed(tmp_path, monkeypatch):
     assert not draw_curve(CURVE, tmp_path / "other.png") and not (tmp_path / "other.png").exists()
 
 
+@pytest.mark.long
 def test_the_best_rule_is_the_best_of_rules_played_one_by_one():
     here, key = setting(small_data()), jax.random.key(3)
     sessions = plain_sessions(small_data().session_pairs("valid")[:24])

@@ -1,6 +1,7 @@
 """`python -m train.kgsf` end to end: it stops and resumes exactly, and says what is wrong in one sentence."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +38,7 @@ def small_world(monkeypatch):
 
 def left_behind(folder):
     newest = {f"{path.name} stage": max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
-    for step in folder.glob("[rd]*/step_0"):
+    for step in folder.glob("[rd]*/step_*"):
         newest[step.parent.name] = step
     hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
     found = {}
@@ -95,6 +96,30 @@ def test_the_transformer_writes_replies_and_recommends_nothing(tmp_path):
         assert (stored["items"] == -1).all() and (stored["count"] > 0).all() and np.isfinite(stored["nats"]).all()
     stages = {json.loads(line)["stage"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()}
     assert stages == {"dialogue"} and not (tmp_path / "recommender").exists()
+
+
+@pytest.mark.slow
+def test_a_dialogue_on_another_run_s_recommender_is_that_of_a_whole_run(tmp_path):
+    first, other = tmp_path / "recommender", tmp_path / "borrowed"
+    run_kgsf.train_run(TINY, first)
+    run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(first)), other)
+    run_kgsf.train_run(WITH_DIALOGUE, tmp_path / "whole")
+    (_, hashes, found), (_, expected, wanted) = left_behind(other), left_behind(tmp_path / "whole")
+    assert found == wanted and {"replies tokens", "labels among_all"} <= set(found)
+    assert hashes == {name: expected[name] for name in ("dialogue stage", "dialogue", "recommender")}
+    for changed, said in (
+        ({"seed": 1}, "was trained with seed 0, but this run has 1"),
+        ({"preference": replace(TINY.preference, dim=16)}, "with preference.dim 8, but this run has 16"),
+        ({"recommender": str(tmp_path)}, "holds no run"),
+    ):
+        wrong = replace(WITH_DIALOGUE, **{"recommender": str(first), **changed})
+        with pytest.raises(KgcrsError, match=said):
+            run_kgsf.train_run(wrong, tmp_path / "wrong")
+    shutil.rmtree(first / "recommender")
+    with pytest.raises(KgcrsError, match="has no trained recommender yet"):
+        run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(first)), tmp_path / "early")
+    with pytest.raises(KgcrsError, match="transformer has none"):
+        replace(TINY, model="transformer", recommender=str(first)).validate()
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def uninterrupted(tmp_path_factory, small_world):
     return left_behind(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(uninterrupted, tmp_path, monkeypatch):
     folder, left, advanced = tmp_path / "run", dict(STOPS), []
     whole = run_kgensam.run_stage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.baselines_kgsf import BaselineConfig
 from kgcrs.core.settings.dialogue import DecodeConfig, DialogueConfig, ReplyTraining
 from kgcrs.core.settings.require import require
@@ -97,6 +98,9 @@ class KgsfConfig:
     """Where the run is kept. Empty: runs/kgsf-<dataset>-seed<seed>. The same command resumes it."""
     fresh: bool = False
     """Start over: forget what the run folder holds."""
+    recommender: str = ""
+    """Folder of a finished run whose recommender is taken instead of training the same one again: for another dialogue
+    on top of it. Seed, data and all settings of the recommender must be those of this run."""
     preference: PreferenceConfig = PreferenceConfig()
     """The recommender."""
     recommend: PreferenceTraining = PreferenceTraining()
@@ -113,6 +117,8 @@ class KgsfConfig:
     def validate(self) -> None:
         """Raises KgcrsError on settings that contradict each other."""
         require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
+        if self.recommender and self.model == "transformer":
+            raise KgcrsError("recommender is set, but the model transformer has none: leave --recommender out.")
         if self.model not in ("kgsf", "revcore"):
             return
         aligned = self.preference.entities and self.preference.words
