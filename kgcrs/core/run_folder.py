@@ -21,7 +21,7 @@ _HELD: dict[Path, IO[str]] = {}
 """Locks of this process, by folder: the same process may open a run again."""
 
 NOT_TRAINING = ("run_dir", "data_root", "fresh", "recommender")
-"""Settings of KGPolicy and KGSF runs that do not change what is trained."""
+"""Settings of KGPolicy and KGSF runs that do not change what is trained, where the system has them."""
 
 
 class RunFolder:
@@ -143,11 +143,13 @@ def settings_hash(config: Any, run_dir: Path, *, skip: Iterable[str] = ()) -> st
       config: dataclass with all settings.
       run_dir: the run's folder. A setting that its config.json does not name did not exist when it was trained, so it
         counts only where it differs from its default.
-      skip: dotted fields that never count.
+      skip: dotted fields that never count; those that the system does not have are passed over.
 
     Returns:
       12 hexadecimal characters.
     """
+    has = set(config_to_dict(config))
+    skip = [name for name in skip if name.split(".")[0] in has]
     try:
         recorded = json.loads((Path(run_dir) / "config.json").read_text(encoding="utf-8"))
         absent = absent_settings(config, recorded) if isinstance(recorded, dict) else {}
