@@ -40,6 +40,11 @@ def recommender_settings(flat: Mapping[str, Any]) -> Flat:
     return {name: value for name, value in flat.items() if not name.startswith(REPLY_SECTIONS)}
 
 
+def without_infomax(flat: Mapping[str, Any]) -> Flat:
+    """Those that the ranking depends on, whatever infomax does."""
+    return {name: value for name, value in recommender_settings(flat).items() if "mim_" not in name}
+
+
 def method_name(flat: Mapping[str, Any]) -> str:
     """The method without its ablations: KGSF without the word graph is KBRD's recommender, and called so."""
     model = flat.get("model", "kgsf")

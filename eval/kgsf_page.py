@@ -10,7 +10,7 @@ from typing import Any
 from eval.kgsf_attention import RULES, attention_lines, chosen_label, read_attention
 from eval.kgsf_examples import example_lines
 from eval.kgsf_groups import Group, Section, check_no_twins, main_group, recommender_groups, reply_groups, sections
-from eval.kgsf_labels import ablations
+from eval.kgsf_labels import ablations, without_infomax
 from eval.kgsf_plots import plot_attention, plot_learning
 from eval.kgsf_ranking import difference_lines, ranking_lines, ranking_rows, seeker_lines
 from eval.kgsf_replies import reply_lines, reply_rows
@@ -88,12 +88,11 @@ def section_lines(
 
 
 def learning_lines(groups: Sequence[Group], out: Path, stem: str, title: str) -> list[str]:
-    """Fig. 2: KGSF with and without infomax."""
-    wanted = [
-        group
-        for group in groups
-        if group.method == "KGSF" and (group.is_main or ablations(group.runs[0].flat) == ["−MIM"])
-    ]
+    """Fig. 2: KGSF with and without infomax; the main row, and rows that differ in infomax alone."""
+    alike = lambda group: without_infomax(group.runs[0].flat)  # noqa: E731
+    ours = [group for group in groups if group.method == "KGSF"]
+    without = [alike(group) for group in ours if ablations(group.runs[0].flat) == ["−MIM"]]
+    wanted = [group for group in ours if group.is_main or alike(group) in without]
     curves = {group.label: [run.curve("recommend", "valid_R@50") for run in group.runs] for group in wanted}
     if not any(len(epochs) for seeds in curves.values() for epochs, _ in seeds):
         return []
