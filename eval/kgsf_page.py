@@ -76,7 +76,7 @@ def section_lines(
     lines += seeker_lines(rows, test)
     main = main_group(groups)
     lines += [] if main is None else difference_lines(rows, main.label, test)
-    lines += ["", "### Replies", "", *reply_notes(), "", *reply_lines(replies, is_redial)]
+    lines += ["", "### Replies", "", *reply_notes(), "", *reply_lines(replies, is_redial), *trained_lines(speakers)]
     examples = example_lines(speakers, test)
     lines += ["### Generated replies beside human ones", "", *examples] if examples else []
     lines += learning_lines(groups, out, stem, section.title)
@@ -85,6 +85,15 @@ def section_lines(
         lines += ["### Attention (paper, Fig. 4)", "", *told]
         numbers += story
     return [*lines, *command_lines(section, groups, speakers), *provenance(section), ""], numbers
+
+
+def trained_lines(speakers: Sequence[Group]) -> list[str]:
+    """How long each row's dialogue network was trained: a short stage must not pass for a whole one."""
+    told = []
+    for group in speakers:
+        epochs = [len(run.curve("dialogue", "valid_nats")[0]) for run in group.runs]
+        told.append(f"{group.label} {', '.join(map(str, epochs))} (width {group.runs[0].flat['dialogue.width']})")
+    return [f"Epochs of the dialogue stage, by seed: {'; '.join(told)}.", ""] if told else []
 
 
 def learning_lines(groups: Sequence[Group], out: Path, stem: str, title: str) -> list[str]:

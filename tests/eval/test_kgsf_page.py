@@ -176,7 +176,15 @@ def test_replies_end_at_their_end_and_foreign_tokens_are_refused(folders):
 
 def test_the_page_holds_every_part(page):
     out, text, rows = page
-    for heading in ("## redial", "### Recommendation", "### Replies", "### Generated replies", "Fig. 2", "Fig. 4"):
+    for heading in (
+        "## redial",
+        "### Recommendation",
+        "### Replies",
+        "### Generated replies",
+        "Epochs of the dialogue stage, by seed: ",
+        "Fig. 2",
+        "Fig. 4",
+    ):
         assert heading in text
     assert ".039 / .183 / .378 [P]" in text and ".039 / .174 / .370 [P]" in text and ".016 / .147 / .327 [S]" in text
     assert ".289 / .434 / .519, .325" in text
