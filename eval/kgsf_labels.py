@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kgcrs.core.settings.kgsf import REPLIES_ONLY
+
 Flat = dict[str, Any]
 MODELS = {
     "transformer": "Transformer",
@@ -20,8 +22,6 @@ MODELS = {
     "kgsf": "KGSF",
 }
 """Names as printed, in the order of the tables."""
-REPLY_SECTIONS = ("dialogue.", "reply.", "decode.")
-"""Settings that only the replies depend on: the recommender is trained before and stays frozen."""
 _ABLATIONS: dict[tuple[str, Any], str] = {
     ("dialogue.kg", False): "w/o KG-D",
     ("dialogue.copy", False): "w/o copy",
@@ -37,7 +37,7 @@ def recommender_settings(flat: Mapping[str, Any]) -> Flat:
     >>> recommender_settings({"recommend.lr": 0.1, "reply.lr": 0.2})
     {'recommend.lr': 0.1}
     """
-    return {name: value for name, value in flat.items() if not name.startswith(REPLY_SECTIONS)}
+    return {name: value for name, value in flat.items() if name.partition(".")[0] not in REPLIES_ONLY}
 
 
 def without_infomax(flat: Mapping[str, Any]) -> Flat:

@@ -49,7 +49,7 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks | None:
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
         if world is not None:
             best = _train_recommender(config, world, run_dir, log, tag) if borrowed is None else borrowed
-            _keep(run_dir / "recommender", best, tag)
+            best = _kept(run_dir / "recommender", best, tag)
             ranks = jax.block_until_ready(rank_task(best, world.test, world))
             save_ranks(run_dir / "eval" / "labels.npz", world.test, ranks)
             show_result(world.test, ranks)
@@ -104,17 +104,20 @@ def _train_dialogue(
     check_replies(replies, data.name)
     model, frozen = reply_model_for(config, data, vocabulary, replies.tokens, recommender, world)
     best = run_stage(timed(dialogue_stage(config, replies, model, frozen), run_dir), run_dir, log, tag).best
-    _keep(run_dir / "dialogue", best, tag)
+    best = _kept(run_dir / "dialogue", best, tag)
     written = write_test_replies(config, replies, model, frozen, best)
     save_replies(run_dir / "eval" / "replies.npz", written)
     show_replies(data, vocabulary, replies.test, written)
     show_dialogue_curve(run_dir)
 
 
-def _keep(folder: Path, params: Any, tag: str) -> None:
+def _kept(folder: Path, params: Any, tag: str) -> Any:
+    """Saves what a stage ends with; a run that goes on reads what it kept, whichever recommender it is lent now."""
     final = Checkpoints(folder, config_hash=tag)
     if final.latest() is None:
         final.save(0, params)
+        return params
+    return final.restore(jax.eval_shape(lambda: params))
 
 
 def save_ranks(file: Path, task: LabelTask, ranks: LabelRanks) -> None:

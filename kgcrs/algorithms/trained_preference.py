@@ -10,16 +10,13 @@ from kgcrs.algorithms.dialogue_world import PreferenceParts, preference_parts
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_to_dict
 from kgcrs.core.errors import KgcrsError
-from kgcrs.core.run_folder import NOT_TRAINING, check_data, recorded_data, settings_hash
+from kgcrs.core.run_folder import NOT_TRAINING, check_data, differences, recorded_data, settings_hash
 from kgcrs.core.run_settings import read_settings
-from kgcrs.core.settings.kgsf import KgsfConfig
+from kgcrs.core.settings.kgsf import REPLIES_ONLY, KgsfConfig
 from kgcrs.core.types import PyTree
 from kgcrs.data.dialogue_schema import DialogueData
 from kgcrs.data.fingerprint import data_fingerprint
 from kgcrs.data.vocab import Vocabulary
-
-REPLIES_ONLY = ("dialogue", "reply", "decode")
-"""Sections of settings that the recommender does not depend on."""
 
 
 def kept_preference(run_dir: Path, config: KgsfConfig) -> Checkpoints | None:
@@ -56,8 +53,9 @@ def borrowed_preference(config: KgsfConfig, data: DialogueData, vocabulary: Voca
     """
     source = Path(config.recommender)
     theirs = read_settings(source, KgsfConfig, "KGSF", "python -m train.kgsf")
-    for (name, here), (_, there) in zip(_of_recommender(config), _of_recommender(theirs), strict=True):
-        if here != there:
+    unread = (*NOT_TRAINING, *REPLIES_ONLY)
+    for name, there, here in differences(config_to_dict(theirs), config_to_dict(config)):
+        if name.partition(".")[0] not in unread:
             raise KgcrsError(
                 f"--recommender '{source}' was trained with {name} {there}, but this run has {here}: repeat its "
                 "settings, or leave --recommender out."
@@ -69,14 +67,3 @@ def borrowed_preference(config: KgsfConfig, data: DialogueData, vocabulary: Voca
         )
     check_data(source, recorded_data(source), data_fingerprint(data))
     return load_preference(kept, theirs, data, vocabulary)[1]
-
-
-def _of_recommender(config: KgsfConfig) -> list[tuple[str, object]]:
-    """Dotted settings that its training depends on."""
-    flat: list[tuple[str, object]] = []
-    for name, value in config_to_dict(config).items():
-        if isinstance(value, dict) and name not in REPLIES_ONLY:
-            flat += [(f"{name}.{field}", one) for field, one in value.items()]
-        elif not isinstance(value, dict) and name not in NOT_TRAINING:
-            flat.append((name, value))
-    return flat

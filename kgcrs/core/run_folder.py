@@ -100,7 +100,7 @@ class RunFolder:
                 f"The run folder '{self.path}' is damaged (config.json or run.json): use another --run-dir, or --fresh."
             ) from None
         check_data(self.path, data, values["data"])
-        changed = _differences({"seed": seed, **config}, {"seed": values["seed"], **values["config"]})
+        changed = differences({"seed": seed, **config}, {"seed": values["seed"], **values["config"]})
         # A setting that came after the run had no effect on it, and its default stands for that.
         absent = absent_settings(settings, config)
         later = {name: value for name, (value, default) in absent.items() if value == default}
@@ -183,12 +183,17 @@ def lock_folder(path: Path) -> None:
     _HELD[path.resolve()] = lock
 
 
-def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, str, str]]:
+def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, str, str]]:
+    """(dotted name, old value, new value) wherever two nested settings differ.
+
+    >>> differences({"seed": 0, "fm": {"lr": 0.1}}, {"seed": 0, "fm": {"lr": 0.2}})
+    [('fm.lr', '0.1', '0.2')]
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         names = [*new, *(name for name in old if name not in new)]
         return [
             change
             for name in names
-            for change in _differences(old.get(name, "(absent)"), new.get(name, "(absent)"), f"{prefix}{name}.")
+            for change in differences(old.get(name, "(absent)"), new.get(name, "(absent)"), f"{prefix}{name}.")
         ]
     return [] if old == new else [(prefix.rstrip("."), str(old), str(new))]

@@ -198,7 +198,6 @@ def test_other_held_out_interactions_change_nothing_unless_they_leak(honest, lea
         assert ".memory.user" in changed and differing_leaves(log, honest[1])
 
 
-@pytest.mark.long
 def test_the_leaked_positives_spare_the_session_s_own_item():
     """spec 12.B1: all items of the user minus i*. With nothing else held out, this leak has nothing to add."""
     pairs = DATA.session_pairs("test")

@@ -115,6 +115,14 @@ def test_a_dialogue_on_another_run_s_recommender_is_that_of_a_whole_run(tmp_path
         wrong = replace(WITH_DIALOGUE, **{"recommender": str(first), **changed})
         with pytest.raises(KgcrsError, match=said):
             run_kgsf.train_run(wrong, tmp_path / "wrong")
+    largest = max(
+        (file for file in (first / "recommender").rglob("*") if file.is_file()), key=lambda f: f.stat().st_size
+    )
+    largest.write_bytes(largest.read_bytes()[:-7])
+    with pytest.raises(KgcrsError, match="damaged"):
+        run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(first)), tmp_path / "damaged")
+    # What the run took over is its own by now.
+    assert run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(other)), other) is not None
     shutil.rmtree(first / "recommender")
     with pytest.raises(KgcrsError, match="has no trained recommender yet"):
         run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(first)), tmp_path / "early")

@@ -10,6 +10,9 @@ from kgcrs.core.settings.baselines_kgsf import BaselineConfig
 from kgcrs.core.settings.dialogue import DecodeConfig, DialogueConfig, ReplyTraining
 from kgcrs.core.settings.require import require
 
+REPLIES_ONLY = ("dialogue", "reply", "decode")
+"""Sections that only the replies depend on: the recommender is trained before and stays frozen."""
+
 
 @dataclass(frozen=True)
 class PreferenceConfig:
