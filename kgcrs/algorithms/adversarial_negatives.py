@@ -19,6 +19,7 @@ from jax import Array
 
 from kgcrs.algorithms.fit_bpr import Sampler
 from kgcrs.algorithms.hard_negatives import SamplerData, uniform_items
+from kgcrs.algorithms.row_updates import direction, step_rows, take_rows
 from kgcrs.graph.item_sets import contains
 from kgcrs.losses.policy_gradient import reinforce_loss
 from kgcrs.models.recommenders.interface import Recommender
@@ -56,12 +57,40 @@ def irgan_reward(score: Array) -> Array:
     return jax.nn.softplus(score)
 
 
-def pool_log_probs(
-    generator: Recommender, params: Any, graph: Any, user: Array, pool: Array, mask: Array, temperature: float | Array
-) -> Array:
-    """Log of the softmax over each user's pool; float32 [B, C], hugely negative on masked places."""
-    logits = generator.score(generator.tables(params, graph), user[:, None], pool) / temperature
-    return jax.nn.log_softmax(jnp.where(mask, logits, _OFF), axis=-1)
+def pool_log_probs(scores: Array, mask: Array, temperature: float | Array) -> Array:
+    """Log of the softmax over each user's pool; float32 [B, C], hugely negative on masked places.
+
+    Args:
+      scores: float32 [B, C], of the generator. mask: bool [B, C]. temperature: tau.
+    """
+    return jax.nn.log_softmax(jnp.where(mask, scores / temperature, _OFF), axis=-1)
+
+
+def pool_rows(generator: Recommender, user: Array, pool: Array) -> dict[str, Array]:
+    """Rows of each table that scoring the pools reads: {name: int32 [B] or [B C]}; empty as for `step_rows`."""
+    if generator.rows is None:
+        return {}
+    return {name: user for name in generator.rows.user} | {name: pool.reshape(-1) for name in generator.rows.item}
+
+
+def pool_scores(generator: Recommender, own: Any, user: Array, pool: Array) -> Array:
+    """Scores of each user's pool, read from tables that hold looked-up rows only; float32 [B, C].
+
+    Like `fit_bpr.on_own_rows`: every look-up is a slice, so its slope needs no adding row by row.
+
+    Args:
+      own: `take_rows(params, pool_rows(...))`. user: int32 [B]. pool: int32 [B, C].
+    """
+    if generator.rows is None:
+        return generator.score(generator.tables(own, None), user[:, None], pool)
+    users, items = generator.rows.user, generator.rows.item
+    split = {**own, **{name: own[name].reshape(*user.shape, 1, -1) for name in users}}
+    split |= {name: own[name].reshape(*pool.shape, 1, -1) for name in items}
+    place = jnp.int32(0)
+    score = lambda rows: generator.score(generator.tables(rows, None), place, place)  # noqa: E731
+    per_item = {name: 0 if name in items else None for name in own}
+    per_user = {name: 0 if name in (*users, *items) else None for name in own}
+    return jax.vmap(jax.vmap(score, in_axes=(per_item,)), in_axes=(per_user,))(split)
 
 
 def adversarial_sampler(
@@ -72,11 +101,10 @@ def adversarial_sampler(
     Args:
       generator: the model that chooses. recommender: the model that is trained and pays.
     """
-    adam = optax.scale_by_adam()
 
     def init(key: Array) -> GeneratorState:
         params = generator.init(key)
-        return GeneratorState(params, adam.init(params), jnp.float32(0.0), jnp.int32(0))
+        return GeneratorState(params, direction("adam").init(params), jnp.float32(0.0), jnp.int32(0))
 
     def draw(
         key: Array, state: GeneratorState, _: Any, user: Array, item: Array, data: SamplerData
@@ -87,7 +115,8 @@ def adversarial_sampler(
         mask = ~contains(data.user_items, user[:, None], pool)
         # A pool of training items only: all of it counts, rather than none.
         mask = mask | ~mask.any(-1, keepdims=True)
-        log_p = pool_log_probs(generator, state.params, None, user, pool, mask, hyper.temperature)
+        scores = generator.score(generator.tables(state.params, None), user[:, None], pool)
+        log_p = pool_log_probs(scores, mask, hyper.temperature)
         pick = jax.random.categorical(pick_key, log_p)
         return jnp.take_along_axis(pool, pick[:, None], 1)[:, 0], Chosen(pool, mask, pick)
 
@@ -98,13 +127,15 @@ def adversarial_sampler(
         reward = irgan_reward(recommender.score(tables, user, negative))
         baseline = jnp.where(state.steps == 0, reward.mean(), state.baseline)
 
-        def loss(params: Any) -> Array:
-            log_p = pool_log_probs(generator, params, None, user, taken.pool, taken.mask, hyper.temperature)
+        rows = pool_rows(generator, user, taken.pool)
+
+        def loss(own: Any) -> Array:
+            log_p = pool_log_probs(pool_scores(generator, own, user, taken.pool), taken.mask, hyper.temperature)
             picked = jnp.take_along_axis(log_p, taken.pick[:, None], 1)[:, 0]
             return reinforce_loss(picked, reward - baseline).mean()
 
-        updates, opt_state = adam.update(jax.grad(loss)(state.params), state.opt_state)
-        params = jax.tree.map(lambda p, g: p - hyper.lr * g, state.params, updates)
+        slopes = jax.grad(loss)(take_rows(state.params, rows))
+        params, opt_state = step_rows("adam", hyper.lr, state.params, state.opt_state, slopes, rows)
         baseline = baseline + (1 - hyper.baseline_decay) * (reward.mean() - baseline)
         return GeneratorState(params, opt_state, baseline, state.steps + 1), {"reward": reward.mean()}
 

@@ -30,10 +30,30 @@ def test_choices_come_from_the_pool_and_off_the_training_items(model):
 def test_choices_follow_the_softmax_of_the_generator():
     params = MF.init(jax.random.key(2))
     pool, mask = jnp.arange(6)[None], jnp.array([[True, True, False, True, True, True]])
-    log_p = pool_log_probs(MF, params, None, jnp.array([3]), pool, mask, 0.01)[0]
+    scores = MF.score(MF.tables(params, None), jnp.array([[3]]), pool)
+    log_p = pool_log_probs(scores, mask, 0.01)[0]
     logits = np.asarray(params["item"][:6] @ params["user"][3]) / 0.01
     want = np.where(mask[0], np.exp(logits - logits.max()), 0)
     np.testing.assert_allclose(np.exp(log_p), want / want.sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("model", [MF, TRANSLATION], ids=lambda model: model.name)
+def test_the_generator_s_step_on_looked_up_rows_is_that_of_whole_tables(model):
+    by_rows = adversarial_sampler("IRGAN", model, MF, GeneratorHyper(lr=0.1), pool_size=6)
+    whole = adversarial_sampler("IRGAN", model._replace(rows=None), MF, GeneratorHyper(lr=0.1), pool_size=6)
+    state = by_rows.init(jax.random.key(0))
+    tables = MF.tables(MF.init(jax.random.key(1)), None)
+    first = state.params
+    twin = state
+    for step in range(3):
+        # Few users and items: a row is looked up more than once in a batch, and not in every batch.
+        user, item = USER[: 5 + step], ITEM[: 5 + step]
+        _, taken = by_rows.draw(jax.random.key(2 + step), state, None, user, item, SAMPLING)
+        state, _ = quick_jit(by_rows.learn)(state, taken, tables, user, item, SAMPLING)
+        twin, _ = quick_jit(whole.learn)(twin, taken, tables, user, item, SAMPLING)
+    for name, table in state.params.items():
+        np.testing.assert_allclose(table, twin.params[name], rtol=1e-4, atol=1e-5)
+        assert np.abs(table - first[name]).max() > 0.05
 
 
 def test_the_reward_by_hand():
