@@ -3,6 +3,7 @@
     python -m eval.kgpolicy --run DIR [DIR ...]               # all test users ranked; diagnostics of the negatives
     python -m eval.kgpolicy --run DIR --paths 5               # and walks in names: why this negative?
     python -m eval.kgpolicy --out docs/results DIR [DIR ...]  # tables and plots over seeds, samplers and data sets
+    python -m eval.kgpolicy --out docs/results --keep DIR     # the same for its data set; others stay on the page
 
 The first form writes below `DIR/eval`, whatever is there stays (`--again` makes it anew). The second reads run folders
 only, no data: runs that differ in nothing but their seed form one row.
@@ -52,10 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from eval.kgpolicy_page import write_page
 
         place = arguments.index("--out")
-        runs = arguments[:place] + arguments[place + 2 :]
-        if place + 1 == len(arguments) or not runs or any(part.startswith("-") for part in arguments[place + 1 :]):
-            raise KgcrsError("usage: python -m eval.kgpolicy --out FOLDER RUN [RUN ...]")
-        print("\n".join(map(str, write_page([Path(run) for run in runs], Path(arguments[place + 1])))))
+        keep = "--keep" in arguments
+        rest = [part for part in arguments[:place] + arguments[place + 2 :] if part != "--keep"]
+        runs, out = [Path(part) for part in rest], arguments[place + 1 : place + 2]
+        if not out or not runs or any(part.startswith("-") for part in (*rest, *out)):
+            raise KgcrsError("usage: python -m eval.kgpolicy --out FOLDER [--keep] RUN [RUN ...]")
+        print("\n".join(map(str, write_page(runs, Path(out[0]), keep=keep))))
         return 0
     from kgcrs.core.config import load_config
 

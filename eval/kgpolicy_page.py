@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,47 +27,73 @@ from eval.kgpolicy_tables import (
 )
 from eval.report import json_report
 from kgcrs.core.errors import KgcrsError
+from kgcrs.core.runlog import write_text
 
 MAX_DRAWN = 12
 """Rows of one figure at most."""
 _EXPECTED = ("false_negatives_test", "gradient_magnitude", "reward")
 
 
-def write_page(runs: Sequence[Path], out: Path, *, name: str = "kgpolicy") -> list[Path]:
+def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str = "kgpolicy") -> list[Path]:
     """Writes `<name>.md`, `<name>.json` and the plots.
 
     Args:
-      runs: folders of finished runs. out: folder to write to.
+      runs: folders of finished runs. out: folder to write to. keep: leave the parts of the page there that are about
+        data sets without a run among `runs`; else they go.
 
     Returns:
       Markdown and JSON file, Markdown first.
 
     Raises:
-      KgcrsError: see `eval.kgpolicy_runs`; nothing is written then.
+      KgcrsError: see `eval.kgpolicy_runs`, or there is no page to keep; nothing is written then.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise KgcrsError(f"--out {out} is a file: name a folder.")
+    files = [out / f"{name}.md", out / f"{name}.json"]
+    blocks, kept_rows = kept_parts(*files) if keep else ({}, [])
     tables = {
         dataset: (groups, make_rows(groups)) for dataset, groups in group_runs([read_run(r) for r in runs]).items()
     }
     out.mkdir(parents=True, exist_ok=True)
-    blocks = []
     for dataset, (groups, rows) in tables.items():
         images = draw(rows, dataset, out, f"{name}-{re.sub(r'[^A-Za-z0-9]+', '_', dataset)}")
-        blocks.append("\n".join([*section(dataset, groups, rows), *images]))
-    head = ["# KGPolicy: results", "", *introduction(runs, out), ""]
-    files = [out / f"{name}.md", out / f"{name}.json"]
-    files[0].write_text("\n".join([*head, "\n\n".join(blocks), ""]), encoding="utf-8")
-    files[1].write_text(json_report([row for _, rows in tables.values() for row in rows]), encoding="utf-8")
+        blocks[dataset] = "\n".join([*section(dataset, groups, rows), *images])
+    head = ["# KGPolicy: results", "", *introduction(out), ""]
+    rows_of = [row for row in kept_rows if row["dataset"] not in tables]
+    rows_of += [row for _, rows in tables.values() for row in rows]
+    in_order = [blocks[dataset] for dataset in sorted(blocks)]
+    write_text(files[0], "\n".join([*head, "\n\n".join(in_order), ""]))
+    write_text(files[1], json_report(sorted(rows_of, key=lambda row: row["dataset"])))
     return files
 
 
-def introduction(runs: Sequence[Path], out: Path) -> list[str]:
+def kept_parts(page: Path, report: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """(Markdown of every data set, rows of the JSON file) of a page that is there.
+
+    Raises:
+      KgcrsError: a file is missing or damaged, or the two are not about the same data sets.
+    """
+    try:
+        parts = page.read_text(encoding="utf-8").split("\n## ")[1:]
+        rows = json.loads(report.read_text(encoding="utf-8"))
+        blocks = {part.split("\n", 1)[0]: f"## {part.rstrip()}" for part in parts}
+        if {row["dataset"] for row in rows} == set(blocks):
+            return blocks, rows
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    raise KgcrsError(
+        f"--keep wants the page that is there, but '{page}' and '{report}' do not make one: restore both, or leave "
+        "--keep away and give the runs of all data sets."
+    )
+
+
+def introduction(out: Path) -> list[str]:
     """How the page was made and how its tables are to be read."""
     where = out.name if out.is_absolute() else out
     return [
-        f"Made by `python -m eval.kgpolicy --out {where} RUN ...` from {len(runs)} runs.",
+        f"Made by `python -m eval.kgpolicy --out {where} RUN ...`; with `--keep`, data sets without a run stay as they",
+        "were, and every part says below its tables which runs and commits made it.",
         "",
         "All items are ranked for every test user; training and validation items are masked. recall@20 is hits over",
         "all test items of the user. NDCG@20 is the textbook one; the KGAT family prints another, which takes the",
@@ -84,7 +111,8 @@ def section(dataset: str, groups: Sequence[Group], rows: Sequence[Row]) -> list[
     """Markdown lines of one data set."""
     users = [len(run.user) for group in groups for run in group.runs]
     counted = f"{min(users):,}" if min(users) == max(users) else f"{min(users):,} to {max(users):,}"
-    lines = [f"## {dataset}", "", f"Test users: {counted} per seed. Seeds: {_seeds(rows)}.", ""]
+    about = f"Test users: {counted} per seed. Seeds: {_seeds(rows)}. Runs: {len(users)}."
+    lines = [f"## {dataset}", "", about, ""]
     lines += [*main_table(rows, dataset), *published_lines(dataset), *difference_tables(rows), *training_table(rows)]
     lines += ["", *missing_lines(rows), *settings_lines(rows)]
     lines += exploration_table(rows, dataset) + reward_table(rows, dataset)

@@ -176,6 +176,32 @@ def test_the_page_names_every_data_set_and_seed_and_the_tables_of_the_paper(tmp_
         assert f"({picture.name})" in page
 
 
+def test_data_sets_without_a_run_stay_on_a_kept_page_and_go_from_a_new_one(tmp_path):
+    folder = lambda name, dataset, level: run_folder(tmp_path, name, dataset=dataset, level=level)  # noqa: E731
+    graph, books = folder("a", "lastfm_small_kg", 0.3), folder("b", "amazon_book", 0.1)
+    out = tmp_path / "out"
+    page, report = write_page([graph, books], out)
+    part = lambda text, name: text.split(f"## {name}\n")[1].split("\n## ")[0].strip()  # noqa: E731
+    first, rows = page.read_text(encoding="utf-8"), json.loads(report.read_text(encoding="utf-8"))
+    assert write_page([graph, books], out, keep=True) and page.read_text(encoding="utf-8") == first
+    better = folder("c", "amazon_book", 0.2)
+    main(["--out", str(out), "--keep", str(better)])
+    text, told = page.read_text(encoding="utf-8"), json.loads(report.read_text(encoding="utf-8"))
+    assert part(text, "lastfm_small_kg") == part(first, "lastfm_small_kg")
+    assert part(text, "amazon_book") != part(first, "amazon_book") and "Runs: 1." in part(text, "amazon_book")
+    of = lambda rows, name: [row for row in rows if row["dataset"] == name]  # noqa: E731
+    assert of(told, "lastfm_small_kg") == of(rows, "lastfm_small_kg") and len(of(told, "amazon_book")) == 1
+    assert of(told, "amazon_book") != of(rows, "amazon_book")
+    assert all(f"({picture.name})" in text for picture in out.glob("*.png"))
+    report.write_text("[]", encoding="utf-8")
+    for place in (out, tmp_path / "nowhere"):
+        with pytest.raises(KgcrsError, match="--keep wants the page that is there"):
+            write_page([better], place, keep=True)
+    assert page.read_text(encoding="utf-8") == text and not (tmp_path / "nowhere").exists()
+    write_page([better], out)
+    assert "lastfm_small_kg" not in page.read_text(encoding="utf-8")
+
+
 def test_a_method_keeps_its_look_and_no_two_rows_share_one(tmp_path):
     rows = [{"row": f"KGPolicy, {at}", "method": "KGPolicy", "is_main": False} for at in range(30)]
     rows += [{"row": name, "method": name, "is_main": True} for name in ("KGPolicy", "RNS")]
