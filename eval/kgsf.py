@@ -2,10 +2,12 @@
 
     python -m eval.kgsf --out docs/results RUN [RUN ...]
     python -m eval.kgsf --out docs/results --attention cold --data-root DATA RUN [RUN ...]
+    python -m eval.kgsf --out docs/results --records docs/results/runs RUN [RUN ...]
 
 Runs that differ in nothing but their seed form one row; rows without runs are absent. The data are read again: labels,
 views and human replies are not in the run folders. --attention says by which rule the conversation of the attention
-picture is chosen: first, cold, or none for no picture.
+picture is chosen: first, cold, or none for no picture. --records keeps what the page reads of each run, a few
+kilobytes without parameters, below a folder: give such records, or runs, or both, to write the page again.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from pathlib import Path
 
 from kgcrs.core.errors import KgcrsError, run_main
 
-USAGE = "usage: python -m eval.kgsf --out FOLDER [--attention first|cold|none] [--data-root DATA] RUN [RUN ...]"
+USAGE = (
+    "usage: python -m eval.kgsf --out FOLDER [--attention first|cold|none] [--records FOLDER] [--data-root DATA] "
+    "RUN [RUN ...]"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(__doc__)
         return 0
-    told = {"--out": "", "--attention": "first", "--data-root": ""}
+    told = {"--out": "", "--attention": "first", "--records": "", "--data-root": ""}
     runs: list[Path] = []
     place = 0
     while place < len(arguments):
@@ -42,7 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise KgcrsError(USAGE)
     from eval.kgsf_page import write_page  # imports JAX, which --help does not need
 
-    files = write_page(runs, Path(told["--out"]), attention=told["--attention"], data_root=told["--data-root"])
+    files = write_page(
+        runs,
+        Path(told["--out"]),
+        attention=told["--attention"],
+        data_root=told["--data-root"],
+        records=told["--records"],
+    )
     print("\n".join(map(str, files)))
     return 0
 

@@ -12,6 +12,7 @@ from eval.kgsf_examples import example_lines
 from eval.kgsf_groups import Group, Section, check_no_twins, main_group, recommender_groups, reply_groups, sections
 from eval.kgsf_labels import ablations, without_infomax
 from eval.kgsf_plots import plot_attention, plot_learning
+from eval.kgsf_records import recorded_attention, write_record
 from eval.kgsf_ranking import difference_lines, ranking_lines, ranking_rows, seeker_lines
 from eval.kgsf_replies import reply_lines, reply_rows
 from eval.kgsf_runs import COMMAND, read_run
@@ -27,16 +28,23 @@ from train.default_config import with_default_config
 
 
 def write_page(
-    runs: Sequence[Path], out: Path, *, attention: str = "first", data_root: str = "", name: str = "kgsf"
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    attention: str = "first",
+    data_root: str = "",
+    records: str = "",
+    name: str = "kgsf",
 ) -> list[Path]:
     """Writes `<name>.md`, `<name>.json` and the pictures.
 
     Args:
       runs: folders of finished runs. out: folder to write to. attention: a rule of `eval.kgsf_attention.RULES`, or
-        "none". data_root: folder of the data sets; empty reads the runs' own, then KGCRS_DATA.
+        "none". data_root: folder of the data sets; empty reads the runs' own, then KGCRS_DATA. records: folder for what
+        the page reads of each run (see `eval.kgsf_records`); empty keeps nothing.
 
     Returns:
-      Markdown and JSON file, Markdown first.
+      Markdown and JSON file, Markdown first; then the folders of the records.
 
     Raises:
       KgcrsError: bad runs or other data; nothing is written then.
@@ -59,6 +67,8 @@ def write_page(
     files = [out / f"{name}.md", out / f"{name}.json"]
     write_text(files[0], "\n".join(lines))
     write_text(files[1], json_report(rows))
+    if records:
+        files += [write_record(run, test, Path(records)) for section, test in found for run in section.runs]
     return files
 
 
@@ -118,7 +128,7 @@ def attention_part(
         return [f"No test label fits the rule `{rule}`: {RULES[rule]}.", ""], []
     if run.flat["dataset"] != section.dataset:
         return [f"{main.label} reads another graph than {section.dataset}: give such a run.", ""], []
-    found = read_attention(run, test, label)
+    found = read_attention(run, test, label) or recorded_attention(run.path, rule)
     if found is None:
         return [f"The run {run.path.name} no longer holds its parameters (folder recommender).", ""], []
     file = plot_attention(found, out / f"{stem}-attention.png", title=f"What {main.label} attends to")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,16 @@ LABELS, REPLIES = "labels.npz", "replies.npz"
 
 
 class RankedLabels(NamedTuple):
-    """The test labels of a run. target, seeker: int [n]. ranks: LabelRanks of n."""
+    """The test labels of a run. targets, seekers: their digests, see `digest`. ranks: LabelRanks of n."""
 
-    target: np.ndarray
-    seeker: np.ndarray
+    targets: str
+    seekers: str
     ranks: LabelRanks
+
+
+def digest(ids: np.ndarray) -> str:
+    """Tells columns of integers apart: hexadecimal, the same on every machine."""
+    return hashlib.sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
 
 
 class Written(NamedTuple):
@@ -129,11 +135,14 @@ def _labels(run_dir: Path) -> RankedLabels | None:
     if not file.is_file():
         return None
     found = read_arrays(file, ("target", "seeker", "among_all", "among_new"), _cure(file))
-    if len({len(array) for array in found.values()}) != 1 or not len(found["target"]):
-        raise KgcrsError(f"'{file}' ranks {len(found['target'])} labels unevenly or none: {_cure(file)}.")
-    return RankedLabels(
-        found["target"], found["seeker"], LabelRanks(*(jnp.asarray(found[name]) for name in LabelRanks._fields))
+    # A record holds digests in place of columns that belong to the data.
+    columns = [array for array in found.values() if array.dtype.kind != "U"]
+    if len({array.shape for array in columns}) != 1 or not columns[0].size:
+        raise KgcrsError(f"'{file}' ranks {columns[0].size} labels unevenly or none: {_cure(file)}.")
+    targets, seekers = (
+        str(found[name]) if found[name].dtype.kind == "U" else digest(found[name]) for name in ("target", "seeker")
     )
+    return RankedLabels(targets, seekers, LabelRanks(*(jnp.asarray(found[name]) for name in LabelRanks._fields)))
 
 
 def _replies(run_dir: Path) -> Written | None:

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from eval.kgsf_groups import Section
-from eval.kgsf_runs import KgsfRun
+from eval.kgsf_runs import KgsfRun, digest
 from kgcrs.algorithms.dialogue_counts import naive_scores, named_together, popularity_scores
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.run_folder import check_data
@@ -82,13 +82,13 @@ def load_test_set(section: Section, data_root: str = "") -> HeldOut:
 
 def _check_order(run: KgsfRun, dataset: str, samples: RecommendSamples, replies: ReplySamples) -> None:
     if run.labels is not None:
-        fits = np.array_equal(run.labels.seeker, samples.seeker)
+        fits = run.labels.seekers == digest(samples.seeker)
         # Data sets with another graph may number their movies differently, in the same conversations.
-        fits &= run.flat["dataset"] != dataset or np.array_equal(run.labels.target, samples.target)
+        fits &= run.flat["dataset"] != dataset or run.labels.targets == digest(samples.target)
         if not fits:
             raise KgcrsError(
                 f"'{run.path / 'eval' / 'labels.npz'}' ranks other labels than the test conversations of {dataset} "
-                f"hold ({len(run.labels.target):,}, not these {len(samples.target):,}): train the run again."
+                f"hold ({len(run.labels.ranks.among_all):,}, not these {len(samples.target):,}): train the run again."
             )
     if run.replies is not None and len(run.replies.tokens) != len(replies.turn):
         raise KgcrsError(
