@@ -12,8 +12,8 @@ from eval.kgsf_examples import example_lines
 from eval.kgsf_groups import Group, Section, check_no_twins, main_group, recommender_groups, reply_groups, sections
 from eval.kgsf_labels import ablations, without_infomax
 from eval.kgsf_plots import plot_attention, plot_learning
-from eval.kgsf_records import recorded_attention, write_record
 from eval.kgsf_ranking import difference_lines, ranking_lines, ranking_rows, seeker_lines
+from eval.kgsf_records import recorded_attention, write_record
 from eval.kgsf_replies import reply_lines, reply_rows
 from eval.kgsf_runs import COMMAND, read_run
 from eval.kgsf_words import header_lines, introduction, published_lines, reply_notes
