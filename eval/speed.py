@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,14 +67,11 @@ class SpeedConfig:
         self.chosen()
 
 
-def run_benchmarks(config: SpeedConfig, report: Callable[[str, list[Finding]], None]) -> list[Finding]:
+def run_benchmarks(config: SpeedConfig) -> Iterator[tuple[str, Finding]]:
     """Runs the chosen benchmarks one after another.
 
-    Args:
-      report: called with the name and the findings of each as soon as it is done.
-
-    Returns:
-      All findings.
+    Yields:
+      The benchmark's name and a finding, as soon as it is known.
     """
     from eval.speed_agent import bench_agent
     from eval.speed_dialogue import bench_dialogue
@@ -93,7 +90,7 @@ def run_benchmarks(config: SpeedConfig, report: Callable[[str, list[Finding]], N
     def here() -> BenchWorld:
         return bench_world(settings, run=config.run, epochs=1 if quick else 4)
 
-    parts: dict[str, Callable[[], list[Finding]]] = {
+    parts: dict[str, Callable[[], Iterable[Finding]]] = {
         "simulator": lambda: bench_simulator(here().world.test, here().world.catalogue, quick=quick),
         "agent": lambda: bench_agent(here(), quick=quick),
         "fm": lambda: [
@@ -106,12 +103,9 @@ def run_benchmarks(config: SpeedConfig, report: Callable[[str, list[Finding]], N
         "samplers": lambda: bench_samplers(quick=quick),
         "dialogue": lambda: bench_dialogue(data_root=settings.data_root, quick=quick),
     }
-    findings: list[Finding] = []
     for name in config.chosen():
-        found = parts[name]()
-        report(name, found)
-        findings += found
-    return findings
+        for finding in parts[name]():
+            yield name, finding
 
 
 def markdown(machine: str, findings: Sequence[Finding]) -> str:
@@ -148,16 +142,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     machine = machine_words()
     print(f"{machine}; ratios are of this run alone", flush=True)
 
-    def report(name: str, findings: list[Finding]) -> None:
+    found: dict[str, list[Finding]] = {}
+    for name, finding in run_benchmarks(config):
+        found.setdefault(name, []).append(finding)
+        print(f"{name}: {finding.what}: {', '.join(filter(None, finding[1:4]))}", flush=True)
+        if config.out:  # what is measured is kept, whatever happens to the rest
+            save(Path(config.out), machine, [one for part in found.values() for one in part])
+    for name, findings in found.items():
         columns = ["what", "ours", "twin", "ratio", "target"]
         result_table(name, columns, [finding[:5] for finding in findings])
         for finding in findings:
             if finding.note:
                 print(f"  {finding.what}: {finding.note}", flush=True)
-
-    findings = run_benchmarks(config, report)
-    if config.out:
-        save(Path(config.out), machine, findings)
     return 0
 
 

@@ -185,11 +185,7 @@ def test_benchmarks_are_chosen_by_name():
 def test_the_report_is_printed_and_written(tmp_path, monkeypatch, capsys):
     found = [Finding("sessions", "10/s", "NumPy loop 1/s", "10.0x", ">= 3/s", "same outcomes")]
 
-    def fake(config, report):
-        report("simulator", found)
-        return found
-
-    monkeypatch.setattr(speed, "run_benchmarks", fake)
+    monkeypatch.setattr(speed, "run_benchmarks", lambda config: (("simulator", one) for one in found))
     file = tmp_path / "made" / "speed.md"
     speed.main(["--quick", "--out", str(file)])
     shown = capsys.readouterr().out
@@ -198,3 +194,15 @@ def test_the_report_is_printed_and_written(tmp_path, monkeypatch, capsys):
     assert json.loads(file.with_suffix(".json").read_text())["findings"][0]["ratio"] == "10.0x"
     save(file, "a machine", found)
     assert markdown("a machine", found) == file.read_text()
+
+
+def test_what_is_measured_is_kept_when_the_rest_is_interrupted(tmp_path, monkeypatch, capsys):
+    def interrupted(config):
+        yield "dialogue", Finding("a step", "1 ms", "PyTorch 2 ms", "2.0x faster")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(speed, "run_benchmarks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        speed.main(["--out", str(tmp_path / "speed.md")])
+    assert "dialogue: a step: 1 ms, PyTorch 2 ms, 2.0x faster" in capsys.readouterr().out
+    assert "| a step | 1 ms | PyTorch 2 ms | 2.0x faster |" in (tmp_path / "speed.md").read_text()

@@ -82,8 +82,10 @@ def test_the_pytorch_network_computes_the_same_loss():
 
 @pytest.mark.long
 def test_the_benchmark_runs():
-    preference, reply = bench_dialogue(data_root="", quick=True)[:2]
+    found = list(bench_dialogue(data_root="", quick=True))
+    preference, ranking, reply, epoch, decoding = found
     assert "recommender" in preference.what and "dialogue network" in reply.what
+    assert ranking.target == "< 30 s" and epoch.ratio.endswith("x faster") and "greedy" in decoding.what
     for finding in (preference, reply):
         assert finding.ours.endswith(" ms") and "floor" in finding.note
         if finding.twin != "-":
