@@ -28,6 +28,7 @@ _ABLATIONS: dict[tuple[str, Any], str] = {
     ("dialogue.train_copy", False): "copying untrained",
     ("dialogue.joint", True): "all trained with the replies",
 }
+TEXT_SHARE = "recommend.text_share"
 _PLAIN_SECTIONS = ("preference", "recommend")
 
 
@@ -61,6 +62,8 @@ def ablations(flat: Mapping[str, Any]) -> list[str]:
             told.append("−DB")
         elif not flat["recommend.mim_epochs"] and not flat["recommend.mim_weight"]:
             told.append("−MIM")
+    if flat.get(TEXT_SHARE, 1.0) < 1:
+        told.append(f"{100 * flat[TEXT_SHARE]:g} % of the text")
     return told + [words for (name, value), words in _ABLATIONS.items() if name in flat and flat[name] is value]
 
 
@@ -72,7 +75,7 @@ def label(flat: Mapping[str, Any], main: Mapping[str, Any]) -> str:
     """
     told = ablations(flat)
     graphs = " ".join(["", *(words for words in told if words.startswith("−"))])
-    said = {name for name, _ in _ABLATIONS}
+    said = {TEXT_SHARE, *(name for name, _ in _ABLATIONS)}
     if graphs or method_name(flat) == "KBRD":
         said |= {"preference.entities", "preference.words", "recommend.mim_epochs", "recommend.mim_weight", "model"}
     rest = [phrase(name, value) for name, value in flat.items() if value != main.get(name, value) and name not in said]

@@ -64,7 +64,7 @@ REPLIES: dict[str, ReplyScores] = {
 }
 """Row to what the KGSF paper prints of its replies."""
 
-OFFICIAL_TRAIN = 9105
+OFFICIAL_TRAIN, OFFICIAL_TEXT = 9105, 8104
 """Conversations that ReDial's official train part leaves beside KGSF's 901 for validation."""
 
 

@@ -16,6 +16,7 @@ from eval.kgsf_ranking import difference_lines, ranking_lines, ranking_rows, see
 from eval.kgsf_records import recorded_attention, write_record
 from eval.kgsf_replies import reply_lines, reply_rows
 from eval.kgsf_runs import COMMAND, read_run
+from eval.kgsf_size import size_lines, sizes
 from eval.kgsf_words import header_lines, introduction, published_lines, reply_notes
 from eval.kgsf_world import HeldOut, load_test_set
 from eval.report import json_report
@@ -90,6 +91,7 @@ def section_lines(
     examples = example_lines(speakers, test)
     lines += ["### Generated replies beside human ones", "", *examples] if examples else []
     lines += learning_lines(groups, out, stem, section.title)
+    lines += size_lines(sizes(groups, rows, test), out / f"{stem}-text.png", title=section.title)
     if main is not None and attention != "none":
         told, story = attention_part(main, section, test, out, stem, attention)
         lines += ["### Attention (paper, Fig. 4)", "", *told]

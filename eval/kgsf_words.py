@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from eval.kgsf_groups import Section
-from eval.kgsf_numbers import OFFICIAL_TRAIN
+from eval.kgsf_numbers import OFFICIAL_TEXT, OFFICIAL_TRAIN
 from eval.kgsf_ranking import RESAMPLES
 from eval.kgsf_world import HeldOut, count_lines
 
@@ -56,7 +56,7 @@ def published_lines(test: HeldOut) -> list[str]:
     texts = sum(talk.has_text for talk in train)
     return _wrapped(
         f"""Published: [P] KGSF, Tables 2 and 3 (RevCore: its own paper); [S] a re-evaluation of 2026 on standardised
-        data; [L] a rerun of CRSLab. Known differences: the papers train on 8,104 of the {OFFICIAL_TRAIN:,}
+        data; [L] a rerun of CRSLab. Known differences: the papers train on {OFFICIAL_TEXT:,} of the {OFFICIAL_TRAIN:,}
         conversations that the official train part leaves beside the validation part, all with text; here {texts:,}
         training conversations have text and {len(train) - texts:,} are known by their mentions only. The papers drop
         items without a node from the contexts too; here they stay in. The views `legacy` and `cold` hold the

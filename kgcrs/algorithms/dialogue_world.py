@@ -25,6 +25,7 @@ from kgcrs.data.dialogue_samples import RecommendSamples, items_of_context, reco
 from kgcrs.data.dialogue_schema import DialogueData
 from kgcrs.data.movie_words import with_movie_words
 from kgcrs.data.schema import IntArray
+from kgcrs.data.text_share import with_less_text
 from kgcrs.data.vocab import Vocabulary, build_vocabulary
 from kgcrs.graph.relations import build_relational_graph
 from kgcrs.metrics.label_report import View, label_views
@@ -181,7 +182,8 @@ def build_dialogue_world(data: DialogueData, vocabulary: Vocabulary, config: Kgs
     parts = preference_parts(data, vocabulary, config)
     data = data_as_read(data, preference_settings(config))
     vocabulary = _vocabulary_of(data, vocabulary, config)
-    train = to_device(recommend_samples(data, vocabulary, "train"))
+    told = recommend_samples(data, vocabulary, "train")
+    train = to_device(with_less_text(told, config.recommend.text_share, seed=config.seed))
     if config.model == "kecrs":
         fresh = np.flatnonzero(train.novel)
         train = jax.tree.map(lambda table: table[fresh], train)

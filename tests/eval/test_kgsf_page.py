@@ -212,6 +212,28 @@ def test_a_single_run_without_replies_or_parameters_gives_a_page(tmp_path, folde
     assert not list((tmp_path / "none").glob("*attention.png"))
 
 
+def test_rows_with_less_text_make_a_curve_over_its_amount(tmp_path):
+    # 2 training conversations of the tiny world have text.
+    runs = [
+        run_folder(tmp_path, "all", data=WORLD, level=2),
+        run_folder(tmp_path, "kbrd", data=WORLD, level=4, model="kbrd"),
+    ]
+    runs += [
+        run_folder(tmp_path, f"half{seed}", data=WORLD, level=60, seed=seed, recommend__text_share=0.5)
+        for seed in (0, 1)
+    ]
+    files = write_page(runs, tmp_path / "out", attention="none")
+    text = files[0].read_text(encoding="utf-8")
+    assert "### More training text" in text and "kgsf-redial-text.png" in text
+    assert "| KGSF, 50 % of the text | 2 |" in text
+    part = text.split("### More training text")[1]
+    assert "| KGSF | 1 | 2 | 0.000 [0.000, 0.000] | 0.000" in part and "| KGSF | 2 | 1 | 1.000 [1.000, 1.000] |" in part
+    assert "| KBRD | 2 | 1 | 1.000" in part
+    assert (tmp_path / "out" / "kgsf-redial-text.png").read_bytes().startswith(b"\x89PNG")
+    plain = write_page(runs[:2], tmp_path / "plain", attention="none")[0].read_text(encoding="utf-8")
+    assert "More training text" not in plain
+
+
 def test_places_are_chosen_by_rules(folders):
     test = set_of(folders[0])
     assert chosen_label(test, "first") == 1  # before 1 only one entity was named

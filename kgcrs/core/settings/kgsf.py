@@ -70,6 +70,9 @@ class PreferenceTraining:
     """Epochs of recommending at most."""
     patience: int = 3
     """Epochs without a better validation score (R@1 + R@50) before training stops."""
+    text_share: float = 1.0
+    """Share of the training conversations with text that the recommender learns from as text; of the others it sees
+    movies and entities alone. Below 1 for curves over the amount of training text."""
 
     def validate(self) -> None:
         """Raises KgcrsError on values that leave nothing to train."""
@@ -77,6 +80,7 @@ class PreferenceTraining:
             require(getattr(self, name) >= 1, f"recommend.{name}", getattr(self, name), "it must be at least 1")
         for name in ("lr", "clip"):
             require(getattr(self, name) > 0, f"recommend.{name}", getattr(self, name), "it must be positive")
+        require(0 <= self.text_share <= 1, "recommend.text_share", self.text_share, "a share lies in [0, 1]")
         for name in ("mim_epochs", "mim_weight"):
             require(getattr(self, name) >= 0, f"recommend.{name}", getattr(self, name), "it must be at least 0")
 
