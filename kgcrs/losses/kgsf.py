@@ -16,11 +16,11 @@ from kgcrs.models.kgsf import (
     encode_graphs,
     infomax_critic,
     mirrored_critic,
-    pool_nodes,
     training_logits,
     user_vector,
 )
 from kgcrs.models.kgsf_plan import KgsfPlan
+from kgcrs.models.node_pooling import pool_nodes
 
 MIM_WEIGHT = 0.025
 """Published weight of the infomax loss beside the recommender's."""

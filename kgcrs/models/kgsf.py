@@ -27,7 +27,8 @@ from kgcrs.models.encoders.rgcn import init_rgcn, rgcn
 from kgcrs.models.encoders.word_gcn import init_word_gcn, word_gcn
 from kgcrs.models.infomax_critic import Critic, init_critic, make_critic
 from kgcrs.models.kgsf_plan import KgsfPlan, check_kgsf_plan
-from kgcrs.models.pooling import attention_pool, init_pooling
+from kgcrs.models.node_pooling import pool_nodes
+from kgcrs.models.pooling import init_pooling
 from kgcrs.models.recommenders.fused_preference import fuse_preference, init_gate, preference_logits
 
 
@@ -137,11 +138,6 @@ class UserView(NamedTuple):
     word_weights: Array
     entity_weights: Array
     gate: Array
-
-
-def pool_nodes(params: dict[str, Array], table: Array, ids: Array) -> tuple[Array, Array]:
-    """Attention over the rows of a table that contexts name: ids int32 [B, T], -1 pads; see `attention_pool`."""
-    return attention_pool(params, table[jnp.maximum(ids, 0)], ids >= 0)
 
 
 def user_vector(

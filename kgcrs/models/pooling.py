@@ -38,6 +38,11 @@ def masked_softmax(logits: Array, mask: Array) -> Array:
     return weight / jnp.where(total > 0, total, 1.0)
 
 
+def place_logits(params: dict[str, Array], x: Array) -> Array:
+    """Attention before its softmax: float32 [..., D] -> float32 [...]."""
+    return jnp.tanh(x @ params["hidden"]) @ params["score"]
+
+
 def attention_pool(params: dict[str, Array], x: Array, mask: Array) -> tuple[Array, Array]:
     """Pools sets of vectors; a set without members gives the zero vector.
 
@@ -52,5 +57,5 @@ def attention_pool(params: dict[str, Array], x: Array, mask: Array) -> tuple[Arr
       (float32 [..., D], the attention float32 [..., T]).
     """
     x = jnp.where(mask[..., None], x, 0.0)
-    weights = masked_softmax(jnp.tanh(x @ params["hidden"]) @ params["score"], mask)
+    weights = masked_softmax(place_logits(params, x), mask)
     return jnp.einsum("...t,...td->...d", weights, x), weights

@@ -10,8 +10,9 @@ from kgcrs.losses.infomax import infomax_loss
 from kgcrs.losses.kgsf import pretrain_loss, recommender_loss
 from kgcrs.losses.likelihood import item_cross_entropy
 from kgcrs.models.infomax_critic import critic_scores
-from kgcrs.models.kgsf import MIM_PARTS, encode_graphs, infomax_critic, init_kgsf, pool_nodes, training_logits
+from kgcrs.models.kgsf import MIM_PARTS, encode_graphs, infomax_critic, init_kgsf, training_logits
 from kgcrs.models.kgsf_plan import MIM_MODES
+from kgcrs.models.node_pooling import pool_nodes
 from tests.models.test_kgsf import ENTITY_IDS, WORD_IDS, graphs_of, params_of, plan_of, view_of
 from tests.worlds import quick_jit
 
