@@ -14,7 +14,7 @@ from jax import Array
 from kgcrs.models.pooling import attention_pool, masked_softmax, place_logits
 
 PLACES = 16
-"""Places of the list per context of the batch. A batch that names more, one of short lists only, takes all places."""
+"""Places of the list per context of the batch. A batch that names more nodes takes all places, padding included."""
 
 
 def pool_nodes(params: dict[str, Array], table: Array, ids: Array) -> tuple[Array, Array]:
