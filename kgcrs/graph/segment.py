@@ -189,7 +189,32 @@ def _collect_rows(picks: RowPicks, weights: Array, out: Array) -> Array:
 @jax.custom_vjp
 def _row_dots(picks: RowPicks, tables: Array, out: Array) -> Array:
     """What `mix_rows` owes its weights: tables float32 [K, N, D], out float32 [P, D] -> float32 [P, K]."""
-    return lax.map(lambda table: (table.at[picks.source].get(mode="promise_in_bounds") * out).sum(-1), tables).T
+    arrays = picks.source, jnp.asarray(tables), jnp.asarray(out)
+    return lax.platform_dependent(*arrays, cpu=_dots_by_block, default=_dots_by_table)
+
+
+def _dots_by_table(source: Array, tables: Array, out: Array) -> Array:
+    return lax.map(lambda table: (table.at[source].get(mode="promise_in_bounds") * out).sum(-1), tables).T
+
+
+BLOCK = 1024
+"""Places whose rows of all tables stay in a processor's cache together (4 MB at K = 8 and D = 128)."""
+
+
+def _dots_by_block(source: Array, tables: Array, out: Array) -> Array:
+    """The same, reading `out` and the tables from memory once instead of `out` once per table."""
+
+    def dots(source: Array, out: Array) -> Array:
+        return jnp.einsum("kpd,pd->pk", tables.at[:, source].get(mode="promise_in_bounds"), out)
+
+    def one(block: Array) -> Array:
+        return dots(*(lax.dynamic_slice_in_dim(x, block * BLOCK, BLOCK) for x in (source, out)))
+
+    number, tables_held = source.shape[0] // BLOCK, tables.shape[0]
+    if number == 0:
+        return dots(source, out)
+    whole = lax.map(one, jnp.arange(number)).reshape(-1, tables_held)
+    return jnp.concatenate([whole, dots(source[number * BLOCK :], out[number * BLOCK :])])
 
 
 # The three functions are the slopes of one sum over weights * tables * out: each one's slopes are the other two.

@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from jax.test_util import check_grads
 
+from kgcrs.graph import segment
 from kgcrs.graph.segment import (
     SparseGraph,
     _scatter_product,
@@ -198,6 +199,17 @@ def test_mixed_rows_and_their_slopes_equal_an_einsum(run):
     slopes = run(jax.vmap(jax.grad(cube_of(mixed), (0, 1))))(*lanes)
     for got, expected in zip(slopes, jax.vmap(jax.grad(cube_of(slow), (0, 1)))(*lanes), strict=True):
         close(got, expected)
+
+
+@pytest.mark.parametrize("places", [4, 7, 8, 13])
+def test_slopes_for_weights_by_blocks_and_by_tables_are_the_same(places, monkeypatch):
+    monkeypatch.setattr(segment, "BLOCK", 4)
+    rng = np.random.default_rng(places)
+    source = jnp.asarray(np.sort(rng.integers(0, COLS, places)), jnp.int32)
+    tables, out = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((3, COLS, WIDTH), (places, WIDTH)))
+    by_table = segment._dots_by_table(source, tables, out)
+    np.testing.assert_allclose(segment._dots_by_block(source, tables, out), by_table, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(by_table, jnp.einsum("kpd,pd->pk", tables[:, source], out), rtol=1e-5, atol=1e-6)
 
 
 def test_mixed_rows_have_first_and_second_derivatives():
