@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.kept_page import kept_parts
 from eval.kgpolicy_commands import command_of
 from eval.kgpolicy_groups import Group, group_runs
 from eval.kgpolicy_labels import phrase
@@ -51,7 +51,7 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     if out.exists() and not out.is_dir():
         raise KgcrsError(f"--out {out} is a file: name a folder.")
     files = [out / f"{name}.md", out / f"{name}.json"]
-    blocks, kept_rows = kept_parts(*files) if keep else ({}, [])
+    blocks, kept_rows = kept_parts(*files, by="dataset") if keep else ({}, [])
     tables = {
         dataset: (groups, make_rows(groups)) for dataset, groups in group_runs([read_run(r) for r in runs]).items()
     }
@@ -66,26 +66,6 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     write_text(files[0], "\n".join([*head, "\n\n".join(in_order), ""]))
     write_text(files[1], json_report(sorted(rows_of, key=lambda row: row["dataset"])))
     return files
-
-
-def kept_parts(page: Path, report: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """(Markdown of every data set, rows of the JSON file) of a page that is there.
-
-    Raises:
-      KgcrsError: a file is missing or damaged, or the two are not about the same data sets.
-    """
-    try:
-        parts = page.read_text(encoding="utf-8").split("\n## ")[1:]
-        rows = json.loads(report.read_text(encoding="utf-8"))
-        blocks = {part.split("\n", 1)[0]: f"## {part.rstrip()}" for part in parts}
-        if {row["dataset"] for row in rows} == set(blocks):
-            return blocks, rows
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    raise KgcrsError(
-        f"--keep wants the page that is there, but '{page}' and '{report}' do not make one: restore both, or leave "
-        "--keep away and give the runs of all data sets."
-    )
 
 
 def introduction(out: Path) -> list[str]:

@@ -3,11 +3,13 @@
     python -m eval.kgsf --out docs/results RUN [RUN ...]
     python -m eval.kgsf --out docs/results --attention cold --data-root DATA RUN [RUN ...]
     python -m eval.kgsf --out docs/results --records docs/results/runs RUN [RUN ...]
+    python -m eval.kgsf --out docs/results --keep RUN [RUN ...]
 
 Runs that differ in nothing but their seed form one row; rows without runs are absent. The data are read again: labels,
 views and human replies are not in the run folders. --attention says by which rule the conversation of the attention
 picture is chosen: first, cold, or none for no picture. --records keeps what the page reads of each run, a few
-kilobytes without parameters, below a folder: give such records, or runs, or both, to write the page again.
+kilobytes without parameters, below a folder: give such records, or runs, or both, to write the page again. --keep
+leaves data sets without a run on the page that is there.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from pathlib import Path
 from kgcrs.core.errors import KgcrsError, run_main
 
 USAGE = (
-    "usage: python -m eval.kgsf --out FOLDER [--attention first|cold|none] [--records FOLDER] [--data-root DATA] "
-    "RUN [RUN ...]"
+    "usage: python -m eval.kgsf --out FOLDER [--attention first|cold|none] [--records FOLDER] [--keep] "
+    "[--data-root DATA] RUN [RUN ...]"
 )
 
 
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     told = {"--out": "", "--attention": "first", "--records": "", "--data-root": ""}
     runs: list[Path] = []
+    keep = "--keep" in arguments
+    arguments = [word for word in arguments if word != "--keep"]
     place = 0
     while place < len(arguments):
         word = arguments[place]
@@ -53,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         attention=told["--attention"],
         data_root=told["--data-root"],
         records=told["--records"],
+        keep=keep,
     )
     print("\n".join(map(str, files)))
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.kept_page import kept_parts
 from eval.kgsf_attention import RULES, attention_lines, chosen_label, read_attention
 from eval.kgsf_examples import example_lines
 from eval.kgsf_groups import Group, Section, check_no_twins, main_group, recommender_groups, reply_groups, sections
@@ -35,6 +36,7 @@ def write_page(
     attention: str = "first",
     data_root: str = "",
     records: str = "",
+    keep: bool = False,
     name: str = "kgsf",
 ) -> list[Path]:
     """Writes `<name>.md`, `<name>.json` and the pictures.
@@ -42,31 +44,34 @@ def write_page(
     Args:
       runs: folders of finished runs. out: folder to write to. attention: a rule of `eval.kgsf_attention.RULES`, or
         "none". data_root: folder of the data sets; empty reads the runs' own, then KGCRS_DATA. records: folder for what
-        the page reads of each run (see `eval.kgsf_records`); empty keeps nothing.
+        the page reads of each run (see `eval.kgsf_records`); empty keeps nothing. keep: leave the parts of the page
+        there whose test set no run was judged on; else they go.
 
     Returns:
       Markdown and JSON file, Markdown first; then the folders of the records.
 
     Raises:
-      KgcrsError: bad runs or other data; nothing is written then.
+      KgcrsError: bad runs or other data, or there is no page to keep; nothing is written then.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise KgcrsError(f"--out {out} is a file: name a folder.")
     if attention not in (*RULES, "none"):
         raise KgcrsError(f"--attention is '{attention}', which is no rule: choose one of {', '.join(RULES)} or none.")
+    files = [out / f"{name}.md", out / f"{name}.json"]
+    parts, kept_rows = kept_parts(*files, by="section") if keep else ({}, [])
     read = [read_run(run) for run in runs]
     check_no_twins(read)
     found = [(section, load_test_set(section, data_root)) for section in sections(read)]
     out.mkdir(parents=True, exist_ok=True)
-    lines, rows = ["# KGSF: results", "", *introduction(len(read), out), ""], []
+    rows = [row for row in kept_rows if row["section"] not in {section.title for section, _ in found}]
     for section, test in found:
         stem = f"{name}-{re.sub(r'[^A-Za-z0-9]+', '_', section.title)}"
         told, numbers = section_lines(section, test, out, stem, attention)
-        lines += told
+        parts[section.title] = "\n".join(told).rstrip()
         rows += numbers
-    files = [out / f"{name}.md", out / f"{name}.json"]
-    write_text(files[0], "\n".join(lines))
+    head = "\n".join(["# KGSF: results", "", *introduction(out)])
+    write_text(files[0], "\n\n".join([head, *parts.values()]) + "\n")
     write_text(files[1], json_report(rows))
     if records:
         files += [write_record(run, test, Path(records)) for section, test in found for run in section.runs]

@@ -11,11 +11,12 @@ from eval.kgsf_ranking import RESAMPLES
 from eval.kgsf_world import HeldOut, count_lines
 
 
-def introduction(num_runs: int, out: Path) -> list[str]:
+def introduction(out: Path) -> list[str]:
     """How the page was made and how its tables are to be read."""
     where = out.name if out.is_absolute() else out
     return [
-        f"Made by `python -m eval.kgsf --out {where} RUN ...` from {num_runs} run{'s' if num_runs > 1 else ''}.",
+        f"Made by `python -m eval.kgsf --out {where} RUN ...`; with `--keep`, data sets without a run stay as they",
+        "were, and every part says at its end which runs and commits made it.",
         "",
         *_wrapped(
             f"""One label is one item that a test recommender names after the first turn; it is ranked among all items,

@@ -234,6 +234,28 @@ def test_rows_with_less_text_make_a_curve_over_its_amount(tmp_path):
     assert "More training text" not in plain
 
 
+def test_data_sets_without_a_run_stay_on_a_kept_page(tmp_path):
+    out = tmp_path / "out"
+    one, other = (
+        run_folder(tmp_path, name, data=WORLD, dataset=name, replies=False) for name in ("redial", "inspired")
+    )
+    page, report = write_page([one], out)
+    first, rows = page.read_text(encoding="utf-8"), json.loads(report.read_text(encoding="utf-8"))
+    main(["--out", str(out), "--keep", str(other)])
+    text, told = page.read_text(encoding="utf-8"), json.loads(report.read_text(encoding="utf-8"))
+    part = first[first.index("## redial") :].rstrip()
+    assert part in text and "## inspired" in text and text.index("## redial") < text.index("## inspired")
+    assert [row for row in told if row["section"] == "redial"] == rows and len(told) > len(rows)
+    assert {row["section"] for row in told} == {"redial", "inspired"}
+    worse = run_folder(tmp_path, "worse", level=9, **made)
+    main(["--out", str(out), "--keep", str(worse)])
+    again = page.read_text(encoding="utf-8")
+    assert part not in again and again.index("## redial") < again.index("## inspired")
+    with pytest.raises(KgcrsError, match="--keep wants the page that is there"):
+        write_page([one], tmp_path / "nowhere", keep=True)
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_places_are_chosen_by_rules(folders):
     test = set_of(folders[0])
     assert chosen_label(test, "first") == 1  # before 1 only one entity was named
