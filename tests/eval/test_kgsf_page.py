@@ -236,9 +236,8 @@ def test_rows_with_less_text_make_a_curve_over_its_amount(tmp_path):
 
 def test_data_sets_without_a_run_stay_on_a_kept_page(tmp_path):
     out = tmp_path / "out"
-    one, other = (
-        run_folder(tmp_path, name, data=WORLD, dataset=name, replies=False) for name in ("redial", "inspired")
-    )
+    made = {"data": WORLD, "replies": False}
+    one, other = (run_folder(tmp_path, name, dataset=name, **made) for name in ("redial", "inspired"))
     page, report = write_page([one], out)
     first, rows = page.read_text(encoding="utf-8"), json.loads(report.read_text(encoding="utf-8"))
     main(["--out", str(out), "--keep", str(other)])
@@ -247,7 +246,7 @@ def test_data_sets_without_a_run_stay_on_a_kept_page(tmp_path):
     assert part in text and "## inspired" in text and text.index("## redial") < text.index("## inspired")
     assert [row for row in told if row["section"] == "redial"] == rows and len(told) > len(rows)
     assert {row["section"] for row in told} == {"redial", "inspired"}
-    worse = run_folder(tmp_path, "worse", level=9, **made)
+    worse = run_folder(tmp_path, "worse", dataset="redial", level=9, **made)
     main(["--out", str(out), "--keep", str(worse)])
     again = page.read_text(encoding="utf-8")
     assert part not in again and again.index("## redial") < again.index("## inspired")
