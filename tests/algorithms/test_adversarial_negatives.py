@@ -39,18 +39,19 @@ def test_choices_follow_the_softmax_of_the_generator():
 
 @pytest.mark.parametrize("model", [MF, TRANSLATION], ids=lambda model: model.name)
 def test_the_generator_s_step_on_looked_up_rows_is_that_of_whole_tables(model):
-    by_rows = adversarial_sampler("IRGAN", model, MF, GeneratorHyper(lr=0.1), pool_size=6)
-    whole = adversarial_sampler("IRGAN", model._replace(rows=None), MF, GeneratorHyper(lr=0.1), pool_size=6)
-    state = by_rows.init(jax.random.key(0))
-    tables = MF.tables(MF.init(jax.random.key(1)), None)
-    first = state.params
-    twin = state
+    samplers = [
+        adversarial_sampler("IRGAN", generator, MF, GeneratorHyper(lr=0.1), pool_size=6)
+        for generator in (model, model._replace(rows=None))
+    ]
+    learns = [quick_jit(sampler.learn) for sampler in samplers]
+    state = twin = samplers[0].init(jax.random.key(0))
+    first, tables = state.params, MF.tables(MF.init(jax.random.key(1)), None)
     for step in range(3):
         # Few users and items: a row is looked up more than once in a batch, and not in every batch.
-        user, item = USER[: 5 + step], ITEM[: 5 + step]
-        _, taken = by_rows.draw(jax.random.key(2 + step), state, None, user, item, SAMPLING)
-        state, _ = quick_jit(by_rows.learn)(state, taken, tables, user, item, SAMPLING)
-        twin, _ = quick_jit(whole.learn)(twin, taken, tables, user, item, SAMPLING)
+        user, item = USER[step : step + 5], ITEM[step : step + 5]
+        _, taken = samplers[0].draw(jax.random.key(2 + step), state, None, user, item, SAMPLING)
+        state, _ = learns[0](state, taken, tables, user, item, SAMPLING)
+        twin, _ = learns[1](twin, taken, tables, user, item, SAMPLING)
     for name, table in state.params.items():
         np.testing.assert_allclose(table, twin.params[name], rtol=1e-4, atol=1e-5)
         assert np.abs(table - first[name]).max() > 0.05

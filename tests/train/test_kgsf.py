@@ -99,6 +99,7 @@ def test_the_transformer_writes_replies_and_recommends_nothing(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_dialogue_on_another_run_s_recommender_is_that_of_a_whole_run(tmp_path):
     first, other = tmp_path / "recommender", tmp_path / "borrowed"
     run_kgsf.train_run(TINY, first)
