@@ -17,6 +17,10 @@ PLACES = 16
 """Places of the list per context of the batch. A batch that names more nodes takes all places, padding included."""
 
 
+FEW = 2**14
+"""Below so many places all of them are taken: the list would cost more to compile than it spares."""
+
+
 def pool_nodes(params: dict[str, Array], table: Array, ids: Array) -> tuple[Array, Array]:
     """Attention over the rows of a table that contexts name; see `attention_pool`, whose result this is.
 
@@ -27,7 +31,7 @@ def pool_nodes(params: dict[str, Array], table: Array, ids: Array) -> tuple[Arra
       (float32 [B, D], the attention float32 [B, T]).
     """
     size, width = ids.shape
-    if width <= PLACES:
+    if size * width < FEW or width <= PLACES:
         return pool_all(params, table, ids)
     # Checkpoints: what either branch would keep for its slopes is cheaper to compute again than to keep for both.
     listed, everything = jax.checkpoint(pool_listed), jax.checkpoint(pool_all)

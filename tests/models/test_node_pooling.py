@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgcrs.models import node_pooling
 from kgcrs.models.node_pooling import PLACES, pool_all, pool_listed, pool_nodes
 from kgcrs.models.pooling import init_pooling
 from tests.worlds import quick_jit
@@ -14,6 +15,13 @@ from tests.worlds import quick_jit
 PARAMS = init_pooling(jax.random.key(0), 3)
 TABLE = jax.random.normal(jax.random.key(1), (9, 3))
 WIDTH = PLACES + 12
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_batches_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node_pooling, "FEW", 0)
+        yield
 
 
 def contexts(lengths, seed=0):
@@ -39,6 +47,12 @@ def test_a_batch_that_the_list_cannot_hold_takes_all_places():
     assert int((TOO_LONG >= 0).sum()) > PLACES * len(TOO_LONG)
     lost = pool_listed(PARAMS, TABLE, TOO_LONG)[0] - pool_all(PARAMS, TABLE, TOO_LONG)[0]
     assert jnp.abs(lost).max() > 0.01  # the list alone would be wrong
+
+
+def test_small_batches_take_all_places(monkeypatch):
+    monkeypatch.setattr(node_pooling, "FEW", FITS.size + 1)
+    monkeypatch.setattr(node_pooling, "pool_listed", None)
+    assert pool_nodes(PARAMS, TABLE, FITS)[0].shape == (len(FITS), 3)
 
 
 @pytest.mark.parametrize("ids", [FITS, TOO_LONG])
