@@ -147,7 +147,7 @@ def popularity_recall(data):
 
 
 @pytest.mark.slow
-@every_model
+@pytest.mark.parametrize("model", [pytest.param(m, marks=pytest.mark.long) if m == "kgat" else m for m in MODELS])
 def test_training_ranks_held_out_items_above_popularity_and_chance(model):
     data = planted_kg(num_users=80, num_items=120, num_genres=4, per_user=7).data
     config = settings(model, dim=8, batch_size=64, memory_size=16)

@@ -46,7 +46,7 @@ def scores_of(world, params, samples):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [pytest.param(m, marks=pytest.mark.long) if m == "kgsf" else m for m in MODELS])
 def test_some_epochs_beat_chance_on_conversations_that_show_what_is_wanted(model):
     """Genres have five movies or more of 40; warm contexts name some of them, and texts name moods and genres."""
     world = world_of(model)
@@ -64,9 +64,7 @@ def test_some_epochs_beat_chance_on_conversations_that_show_what_is_wanted(model
     assert (np.asarray(ranks.among_all)[warm] < 10).mean() > 0.4
 
 
-@pytest.mark.parametrize(
-    "model", [m if m in ("textcnn", "redial") else pytest.param(m, marks=pytest.mark.long) for m in MODELS]
-)
+@pytest.mark.parametrize("model", [m if m == "redial" else pytest.param(m, marks=pytest.mark.long) for m in MODELS])
 def test_eagerly_compiled_and_in_lanes_alike_and_slopes_reach_every_parameter(model):
     world = world_of(model)
     samples, mask, key = some(world), jnp.arange(8) < 7, jax.random.key(1)

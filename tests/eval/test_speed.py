@@ -52,7 +52,8 @@ def test_scores_of_the_fixed_scorer_are_exact():
     np.testing.assert_array_equal(np.asarray(scorer.user @ scorer.item.T, np.float64), exact)
 
 
-@pytest.mark.parametrize("list_size", [pytest.param(2, marks=pytest.mark.long), 10])
+@pytest.mark.long
+@pytest.mark.parametrize("list_size", [2, 10])
 def test_the_compiled_simulator_and_the_numpy_loop_end_every_session_alike(here, list_size):
     protocol, cat, key = ProtocolConfig(list_size=list_size), here.params.catalogue, jax.random.key(5)
     sessions = take(here.world.test, 32)

@@ -146,8 +146,9 @@ def two_lanes(stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.long) if s != "negative" else s for s in STAGES])
-@pytest.mark.parametrize("mode", ["map", pytest.param("vmap", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("mode", ["map", "vmap"])
 def test_lane_i_is_that_run_alone(stage, mode):
     trainer, data = shared(stage, SHORT if mode == "map" else STEADY)
     hypers, keys = two_lanes(stage)
