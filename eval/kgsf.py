@@ -34,13 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     told = {"--out": "", "--attention": "first", "--records": "", "--data-root": ""}
     runs: list[Path] = []
-    keep = "--keep" in arguments
-    arguments = [word for word in arguments if word != "--keep"]
-    place = 0
+    keep, place = False, 0
     while place < len(arguments):
         word = arguments[place]
-        if word.startswith("-"):
-            if word not in told or place + 1 == len(arguments):
+        if word == "--keep":
+            keep = True
+        elif word.startswith("-"):
+            if word not in told or place + 1 == len(arguments) or arguments[place + 1].startswith("--"):
                 raise KgcrsError(USAGE)
             told[word] = arguments[place + 1]
             place += 1

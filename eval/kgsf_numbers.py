@@ -64,8 +64,10 @@ REPLIES: dict[str, ReplyScores] = {
 }
 """Row to what the KGSF paper prints of its replies."""
 
-OFFICIAL_TRAIN, OFFICIAL_TEXT = 9105, 8104
+OFFICIAL_TRAIN = 9105
 """Conversations that ReDial's official train part leaves beside KGSF's 901 for validation."""
+OFFICIAL_TEXT = 8104
+"""Those of them that the published systems train on, all with text."""
 
 
 def recall_cell(view: str, row: str) -> str:

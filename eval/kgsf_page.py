@@ -56,6 +56,8 @@ def write_page(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise KgcrsError(f"--out {out} is a file: name a folder.")
+    if records and Path(records).exists() and not Path(records).is_dir():
+        raise KgcrsError(f"--records {records} is a file: name a folder.")
     if attention not in (*RULES, "none"):
         raise KgcrsError(f"--attention is '{attention}', which is no rule: choose one of {', '.join(RULES)} or none.")
     files = [out / f"{name}.md", out / f"{name}.json"]

@@ -136,12 +136,11 @@ def _labels(run_dir: Path) -> RankedLabels | None:
         return None
     found = read_arrays(file, ("target", "seeker", "among_all", "among_new"), _cure(file))
     # A record holds digests in place of columns that belong to the data.
-    columns = [array for array in found.values() if array.dtype.kind != "U"]
-    if len({array.shape for array in columns}) != 1 or not columns[0].size:
-        raise KgcrsError(f"'{file}' ranks {columns[0].size} labels unevenly or none: {_cure(file)}.")
-    targets, seekers = (
-        str(found[name]) if found[name].dtype.kind == "U" else digest(found[name]) for name in ("target", "seeker")
-    )
+    ranks, ids = (found["among_all"], found["among_new"]), (found["target"], found["seeker"])
+    columns = (*ranks, *(array for array in ids if array.dtype.kind != "U"))
+    if len({array.shape for array in columns}) != 1 or not ranks[0].size or any(x.dtype.kind != "f" for x in ranks):
+        raise KgcrsError(f"'{file}' ranks {ranks[0].size} labels unevenly or none: {_cure(file)}.")
+    targets, seekers = (str(array) if array.dtype.kind == "U" else digest(array) for array in ids)
     return RankedLabels(targets, seekers, LabelRanks(*(jnp.asarray(found[name]) for name in LabelRanks._fields)))
 
 

@@ -17,7 +17,8 @@ from kgcrs.data.vocab import PAD
 def with_less_text(samples: RecommendSamples, share: float, *, seed: int) -> RecommendSamples:
     """Takes the text from whole conversations, drawn at random.
 
-    Shares are nested: with one seed, what keeps its text at a small share keeps it at a larger one.
+    Shares are nested: with one seed, what keeps its text at a small share keeps it at a larger one. Vocabulary and word
+    graph stay those of all training texts (`preference.word_movies` reads edges from them).
 
     Args:
       samples: of the training part. share: of the conversations with text that keep it; 1 changes nothing.
@@ -29,12 +30,13 @@ def with_less_text(samples: RecommendSamples, share: float, *, seed: int) -> Rec
         raise KgcrsError(f"share is {share:g}, but a share of the text lies in [0, 1].")
     told = np.unique(samples.conversation[samples.has_text])
     order = np.random.default_rng([seed, 0x7E47]).permutation(told)
-    keep = np.isin(samples.conversation, order[: round(share * len(told))])
+    # Only what had text loses it: the words of the others may be movies, which are known without text.
+    lost = np.isin(samples.conversation, order[round(share * len(told)) :])[:, None]
     context = samples.context
     return samples._replace(
         context=context._replace(
-            tokens=np.where(keep[:, None], context.tokens, np.int32(PAD)),
-            words=np.where(keep[:, None], context.words, np.int32(NONE)),
+            tokens=np.where(lost, np.int32(PAD), context.tokens),
+            words=np.where(lost, np.int32(NONE), context.words),
         ),
-        has_text=samples.has_text & keep,
+        has_text=samples.has_text & ~lost[:, 0],
     )

@@ -37,6 +37,16 @@ def test_whole_conversations_lose_tokens_and_words_and_nothing_else(share, count
     assert (SAMPLES.context.words >= 0).any(axis=1).sum() == 20
 
 
+def test_the_whole_share_changes_nothing_whatever_contexts_without_text_hold():
+    held = SAMPLES._replace(context=SAMPLES.context._replace(words=np.maximum(SAMPLES.context.words, 0)))
+    told = with_less_text(held, 1.0, seed=3)
+    assert not held.has_text.all()
+    for name in ("words", "tokens", "entities"):
+        np.testing.assert_array_equal(getattr(told.context, name), getattr(held.context, name))
+    kept = with_less_text(held, 0.0, seed=3).context.words[~held.has_text]
+    np.testing.assert_array_equal(kept, held.context.words[~held.has_text])
+
+
 def test_shares_are_nested_and_drawn_by_the_seed():
     small, large = (texts(with_less_text(SAMPLES, share, seed=3)) for share in (0.3, 0.7))
     assert small < large

@@ -350,7 +350,10 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path, folders):
         write_page([other], tmp_path / "file")
 
 
-@pytest.mark.parametrize("arguments", [[], ["RUN"], ["--out", "x"], ["--out"], ["--depth", "3", "RUN", "--out", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["RUN"], ["--out", "x"], ["--out"], ["--depth", "3", "RUN", "--out", "x"], ["--out", "--keep", "a", "b"]],
+)
 def test_a_wrong_command_line_shows_the_usage(arguments):
     with pytest.raises(KgcrsError, match="^usage: python -m eval.kgsf --out FOLDER"):
         main(arguments)

@@ -73,6 +73,13 @@ def test_damaged_records_are_refused(tmp_path, folders):
             write_page([record], tmp_path / "b")
 
 
+def test_a_file_in_the_place_of_the_records_is_refused_before_the_page(tmp_path, folders):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KgcrsError, match="--records .* is a file: name a folder"):
+        write_page(folders, tmp_path / "a", records=str(tmp_path / "file"))
+    assert not (tmp_path / "a").exists()
+
+
 def test_the_flag_names_the_folder(tmp_path, folders, capsys):
     assert main([str(folders[1]), "--out", str(tmp_path / "p"), "--records", str(tmp_path / "kept")]) == 0
     assert capsys.readouterr().out.split()[-1] == str(tmp_path / "kept" / "mim")
