@@ -57,6 +57,11 @@ def chosen_label(test: HeldOut, rule: str) -> int | None:
     return int(np.flatnonzero(fits)[0]) if fits.any() else None
 
 
+def turns_before(test: HeldOut, label: int) -> list[tuple[str, str]]:
+    """(who, text with titles) of every turn before a test label."""
+    return speak(test.data, int(test.samples.conversation[label]), range(int(test.samples.turn[label])))
+
+
 def read_attention(run: KgsfRun, test: HeldOut, label: int) -> Attention | None:
     """Loads the recommender of a run and shows it one context.
 
@@ -78,10 +83,9 @@ def read_attention(run: KgsfRun, test: HeldOut, label: int) -> Attention | None:
     seen = user_vector(params, plan, encoded, jnp.asarray(entities), jnp.asarray(words))
     scores = np.asarray(recommend(params, plan, encoded, seen.vector))[0]
     assert run.labels is not None  # only runs with a recommender have a checkpoint of one
-    place, turn = int(samples.conversation[label]), int(samples.turn[label])
     return Attention(
-        data.conversations[place].id,
-        speak(data, place, range(turn)),
+        data.conversations[int(samples.conversation[label])].id,
+        turns_before(test, label),
         data.entity_names[int(samples.target[label])],
         float(run.labels.ranks.among_all[label]) + 1.0,
         [data.entity_names[item] for item in np.argsort(-scores, kind="stable")[:5]],

@@ -137,7 +137,7 @@ def attention_part(
         return [f"No test label fits the rule `{rule}`: {RULES[rule]}.", ""], []
     if run.flat["dataset"] != section.dataset:
         return [f"{main.label} reads another graph than {section.dataset}: give such a run.", ""], []
-    found = read_attention(run, test, label) or recorded_attention(run.path, rule)
+    found = read_attention(run, test, label) or recorded_attention(run.path, test, rule)
     if found is None:
         return [f"The run {run.path.name} no longer holds its parameters (folder recommender).", ""], []
     file = plot_attention(found, out / f"{stem}-attention.png", title=f"What {main.label} attends to")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.kgsf_attention import RULES, Attention, chosen_label, read_attention
+from eval.kgsf_attention import RULES, Attention, chosen_label, read_attention, turns_before
 from eval.kgsf_runs import COMMAND, LABELS, REPLIES, KgsfRun
 from eval.kgsf_world import HeldOut
 from eval.run_files import read_object
@@ -62,7 +62,9 @@ def write_record(run: KgsfRun, test: HeldOut, folder: Path) -> Path:
         tokens, items, nats, scored = run.replies
         write_arrays(place / "eval" / REPLIES, tokens=tokens, items=items, nats=nats, count=scored)
     told = {rule: attention_of(run, test, rule) for rule in RULES}
-    write_json(place / "eval" / ATTENTION, {rule: found._asdict() for rule, found in told.items() if found is not None})
+    # The turns of the conversation belong to the data, where they are read again.
+    written = {rule: found._replace(turns=[])._asdict() for rule, found in told.items() if found is not None}
+    write_json(place / "eval" / ATTENTION, written)
     write_json(place / "config.json", config)  # the last: its presence says that the others are there
     return place
 
@@ -73,21 +75,23 @@ def attention_of(run: KgsfRun, test: HeldOut, rule: str) -> Attention | None:
     plan = run.config.preference
     if label is None or run.labels is None or run.flat.get("model") != "kgsf" or not (plan.words and plan.entities):
         return None
-    return read_attention(run, test, label) or recorded_attention(run.path, rule)
+    return read_attention(run, test, label) or recorded_attention(run.path, test, rule)
 
 
-def recorded_attention(run_dir: Path, rule: str) -> Attention | None:
-    """The same as its record tells it; None where there is none.
+def recorded_attention(run_dir: Path, test: HeldOut, rule: str) -> Attention | None:
+    """The same as its record tells it, with the turns of the data; None where there is none.
 
     Raises:
       KgcrsError: the record is damaged.
     """
-    file = run_dir / "eval" / ATTENTION
-    if not file.is_file():
+    file, label = run_dir / "eval" / ATTENTION, chosen_label(test, rule)
+    if label is None or not file.is_file():
         return None
     try:
         told = json.loads(file.read_text(encoding="utf-8")).get(rule)
-        pairs = ("turns", "words", "entities")
-        return None if told is None else Attention(**told | {name: [tuple(x) for x in told[name]] for name in pairs})
+        if told is None:
+            return None
+        weights = {name: [(word, weight) for word, weight in told[name]] for name in ("words", "entities")}
+        return Attention(**told | weights | {"turns": turns_before(test, label)})
     except (ValueError, TypeError, KeyError, AttributeError):
         raise KgcrsError(f"'{file}' is damaged: restore it, or make the record anew from its run.") from None

@@ -49,6 +49,8 @@ def test_records_are_small_and_tell_neither_labels_nor_places(tmp_path, folders)
     with np.load(record / "eval" / "labels.npz") as stored:
         assert str(stored["target"]) == digest(np.array(TARGETS)) and stored["seeker"].dtype.kind == "U"
         assert stored["among_all"].tolist() == [0.0] * len(TARGETS)
+    told = json.loads((record / "eval" / "attention.json").read_text(encoding="utf-8"))
+    assert told and all(one["turns"] == [] and one["words"] for one in told.values())
 
 
 def test_the_digest_reads_numbers_whatever_their_width():
