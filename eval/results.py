@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -18,14 +17,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from eval.kgensam_rows import RowPlan, all_rows
+from eval.kgensam_settings import Setting, group_runs
 from eval.paper_numbers import PAPER
 from eval.plots import curves_from_rows, plot_candidates, plot_recommend_ratio, plot_success_curves
 from eval.report import json_report, legend, tables
 from eval.rows import Row, make_row
-from kgcrs.algorithms.trained_agent import NOT_TRAINING, read_config
-from kgcrs.core.config import config_hash, config_to_dict
 from kgcrs.core.errors import KgcrsError, run_main
-from kgcrs.core.settings import KgensamConfig
 from kgcrs.metrics.compare import paired_difference
 from kgcrs.metrics.session_log import SessionLog
 
@@ -39,85 +36,12 @@ FIGURE_4 = (
     "Oracle-greedy questions, ask 6",
 )
 FIGURE_5 = ("KGenSam", "w/o AS", "w/o NS", "w/o both")
-_NAMES = (*NOT_TRAINING, "seed")
 REWARD_ROWS = {
     "KGenSam": "R_CPR",
     "KGenSam, reward ask_more": "R_ask_more",
     "KGenSam, reward rec_more": "R_rec_more",
     "KGenSam, reward ear": "R_EAR",
 }
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Runs that differ only in their seed.
-
-    label: printed, with what tells it from a setting that would be printed alike. runs: folders. configs: their
-    settings, same order.
-    """
-
-    label: str
-    runs: tuple[Path, ...]
-    configs: tuple[KgensamConfig, ...]
-
-
-def setting_label(config: KgensamConfig) -> str:
-    """Data set and protocol, as printed above a table: the protocol flags that differ from the CPR family's."""
-    flags = [name for name in ("prune_on_reject", "mask_history") if getattr(config.protocol, name)]
-    if config.protocol.success != "target":
-        flags.append(f"success={config.protocol.success}")
-    if config.protocol.question != "binary":
-        flags.append(config.protocol.question)
-    if config.fm.fit_on != "train":
-        flags.append("recommender fitted on train+valid")
-    flags += [f"LEAK {name}: not a result" for name in config.ablation.leaks()]
-    return f"{config.dataset} / {', '.join(flags) or 'accept-only'}"
-
-
-def group_runs(runs: Sequence[Path]) -> list[Setting]:
-    """Settings in the order in which they first appear.
-
-    Runs belong together when all settings that training depends on are equal, but for the seed. Where two settings
-    would be printed alike, what differs is added to the second one's label.
-
-    Raises:
-      KgcrsError: no runs, a run without an evaluation, or two runs of one setting with the same seed.
-    """
-    if not runs:
-        raise KgcrsError("No run folders given: python -m eval.results --out docs/results RUN [RUN ...].")
-    grouped: dict[str, list[tuple[int, Path, KgensamConfig]]] = {}
-    for run in runs:
-        config = read_config(run)
-        if not (run / "eval").is_dir():
-            raise KgcrsError(f"The run '{run}' is not evaluated yet: python -m eval.kgensam --run {run}.")
-        members = grouped.setdefault(config_hash(config, skip=(*NOT_TRAINING, "seed")), [])
-        twin = next((other for seed, other, _ in members if seed == config.seed), None)
-        if twin is not None:
-            raise KgcrsError(f"The runs '{twin}' and '{run}' have the same settings and seed {config.seed}: give one.")
-        members.append((config.seed, run, config))
-    settings: list[Setting] = []
-    for members in grouped.values():
-        members.sort(key=lambda member: member[0])
-        label = setting_label(members[0][2])
-        alike = [other for other in settings if other.label.split(" (")[0] == label]
-        if alike:
-            label = f"{label} ({', '.join(_what_differs(members[0][2], alike[0].configs[0]))})"
-        settings.append(Setting(label, tuple(m[1] for m in members), tuple(m[2] for m in members)))
-    return settings
-
-
-def _what_differs(config: KgensamConfig, other: KgensamConfig) -> list[str]:
-    """The settings of `config` that differ from those of `other`, as "fm.lr 0.5"."""
-    mine, theirs = (dict(_flat(config_to_dict(one))) for one in (config, other))
-    return [f"{name} {value}" for name, value in mine.items() if name not in _NAMES and theirs[name] != value]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def read_log(file: Path) -> SessionLog:

@@ -76,7 +76,7 @@ def pool_rows(generator: Recommender, user: Array, pool: Array) -> dict[str, Arr
 def pool_scores(generator: Recommender, own: Any, user: Array, pool: Array) -> Array:
     """Scores of each user's pool, read from tables that hold looked-up rows only; float32 [B, C].
 
-    Like `fit_bpr.on_own_rows`: every look-up is a slice, so its slope needs no adding row by row.
+    Like `looked_up_rows.on_own_rows`: every look-up is a slice, so its slope needs no adding row by row.
 
     Args:
       own: `take_rows(params, pool_rows(...))`. user: int32 [B]. pool: int32 [B, C].

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgcrs.algorithms.fit_bpr import BprHyper, BprPlan, fit_epoch, init_bpr, looked_up
+from kgcrs.algorithms.fit_bpr import BprHyper, BprPlan, fit_epoch, init_bpr
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
+from kgcrs.algorithms.looked_up_rows import looked_up
 from kgcrs.algorithms.row_updates import (
     RowAdamState,
     direction,

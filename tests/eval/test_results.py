@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.results import group_runs, read_log, setting_label, write_results
+from eval.kgensam_settings import group_runs, setting_label
+from eval.results import read_log, write_results
 from kgcrs.core.config import config_to_dict, override
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings import KgensamConfig

@@ -7,19 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eval import speed, speed_kg, speed_mf, speed_propagation
+from eval import speed, speed_kg, speed_mf_race, speed_propagation
 from eval.speed_kg import KgSpeedConfig, bench_samplers, book_sized, in_process, time_steps
-from eval.speed_mf import (
-    PENALTY,
-    Curve,
-    adam_passes,
-    bench_quality,
-    bench_steps,
-    draw_triples,
-    mf_world,
-    race,
-    train_on,
-)
+from eval.speed_mf import adam_passes, bench_steps, draw_triples, train_on
+from eval.speed_mf_race import Curve, bench_quality, race
+from eval.speed_mf_world import PENALTY, mf_world
 from eval.speed_propagation import (
     both_ways,
     floors,
@@ -159,7 +151,7 @@ def test_a_race_tells_when_a_level_is_reached(here, monkeypatch):
     curve = Curve(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.3, 0.2]))
     assert (curve.reaches(0.05), curve.reaches(0.25), curve.reaches(0.4)) == (1.0, 2.0, None)
     recalls = iter([0.1, 0.2, 0.3])
-    monkeypatch.setattr(speed_mf, "validation_recall", lambda *_, **__: jnp.float32(next(recalls)))
+    monkeypatch.setattr(speed_mf_race, "validation_recall", lambda *_, **__: jnp.float32(next(recalls)))
     run = race(here, lambda: None, 3)
     np.testing.assert_allclose(run.recall, [0.1, 0.2, 0.3])
     assert (np.diff(run.seconds) >= 0).all() and run.seconds.shape == (3,)
