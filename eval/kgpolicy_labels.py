@@ -44,6 +44,7 @@ _READ_BY: dict[str, tuple[str, ...]] = {
     "temperature": _GENERATORS,
     "perturbation": ("advir",),
     "memory_slots": ("nmrn",),
+    "memory_radius": ("nmrn",),
     "popularity_exponent": ("pns",),
     "explorations": ("rws", "kgpolicy"),
     "hop_types": ("rws", "kg_dns", "mixed", "kgpolicy"),

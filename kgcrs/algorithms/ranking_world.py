@@ -102,7 +102,8 @@ def make_recommender(data: KgData, config: KgPolicyConfig) -> Recommender:
     """The recommender that the settings name; nmrn brings its own."""
     sizes, bpr = (data.num_users, data.num_items), config.bpr
     if config.sampler.name == "nmrn":
-        return memory_translation(*sizes, bpr.dim, config.sampler.memory_slots, bpr.init_scale)
+        slots, radius = config.sampler.memory_slots, config.sampler.memory_radius
+        return memory_translation(*sizes, bpr.dim, slots, bpr.init_scale, radius)
     if bpr.model == "fm":
         return entity_fm(*sizes, data.num_entities, bpr.dim, bpr.init_scale)
     if bpr.model == "lightgcn":

@@ -9,7 +9,7 @@ from kgcrs.algorithms.adversarial_negatives import GeneratorHyper, adversarial_s
 from kgcrs.algorithms.fit_bpr import BprHyper, BprPlan, fit_step, init_bpr
 from kgcrs.core.trees import tree_hash
 from kgcrs.losses.bpr import bpr_item_loss, perturbed_bpr_loss
-from kgcrs.models.recommenders.memory_translation import memory_translation, relation_vector
+from kgcrs.models.recommenders.memory_translation import memory_translation, relation_vector, within_ball
 from tests.algorithms.test_kg_policy import BPR, DATA, MF, SAMPLING, TRAIN
 from tests.worlds import quick_jit
 
@@ -110,3 +110,16 @@ def test_the_memory_by_hand():
     pairs = TRANSLATION.score(tables, jnp.arange(3)[:, None], jnp.arange(DATA.num_items)[None])
     np.testing.assert_allclose(every, pairs, rtol=1e-5)
     assert (every <= 0).all()
+
+
+def test_vectors_of_the_translation_model_are_bounded():
+    rows = jnp.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
+    np.testing.assert_allclose(within_ball(rows, 1.0), [[0.6, 0.8], [0.3, 0.4], [0, 0]], rtol=1e-6)
+    # A vector on the ball turns with its slope and does not grow; one inside moves as it likes; zero has a slope too.
+    slopes = jax.vmap(jax.jacobian(lambda row: within_ball(row, 1.0)))(rows)
+    np.testing.assert_allclose(slopes[0] @ rows[0], [0, 0], atol=1e-6)
+    np.testing.assert_allclose(slopes[1:], jnp.stack([jnp.eye(2)] * 2), rtol=1e-6)
+    model = memory_translation(4, 6, dim=5, slots=3, scale=9.0, radius=0.2)
+    tables = model.tables(model.init(jax.random.key(0)), None)
+    for vectors, radius in zip(tables, (1.0, 1.0, 1.0, 0.2), strict=True):
+        np.testing.assert_allclose(jnp.linalg.norm(vectors, axis=-1), radius, rtol=1e-5)

@@ -172,7 +172,7 @@ def test_similarities_are_cosines_of_products_and_distances_as_they_are(kind):
     model = mf(2, 4, 3) if kind == "product" else memory_translation(2, 4, 3, slots=2)
     params = model.init(jax.random.key(0))
     tables, items = model.tables(params, None), np.array([2, 0])
-    vectors = np.asarray(params["item"])
+    vectors = np.asarray(tables.item)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosine = unit[items] @ unit.T
     distance = -((vectors[items][:, None] - vectors[None]) ** 2).sum(-1)

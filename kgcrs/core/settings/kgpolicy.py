@@ -108,6 +108,8 @@ class SamplerConfig:
     """Length of advir's step against the recommender's vectors."""
     memory_slots: int = 20
     """Memory slots of nmrn's translation models."""
+    memory_radius: float = 0.1
+    """Longest memory vector of nmrn's translation models, whose users and items have length 1 at most."""
     popularity_exponent: float = 0.75
     """beta of pns."""
     explorations: int = 2
@@ -167,6 +169,7 @@ class SamplerConfig:
         ):
             require(getattr(self, name) >= 1, f"sampler.{name}", getattr(self, name), "it must be at least 1")
         require(self.temperature > 0, "sampler.temperature", self.temperature, "a temperature is positive")
+        require(self.memory_radius > 0, "sampler.memory_radius", self.memory_radius, "a length is positive")
         require(self.perturbation >= 0, "sampler.perturbation", self.perturbation, "a length is at least 0")
         require(0 <= self.discount <= 1, "sampler.discount", self.discount, "it must lie in [0, 1]")
         require(

@@ -1,6 +1,10 @@
 """The translation model of NMRN: a relation vector per pair is read from a memory (spec section 10; LRML style).
 
 y_ui = -|u + r_ui - i|^2,   r_ui = sum over slots k of a_k m_k,   a = softmax(K (u * i))
+
+Users, items and keys have length 1 at most, as LRML bounds users and items; memory vectors are shorter still
+(`MEMORY_RADIUS`). Without bounds the memory grows until relation vectors tell the training pairs from all others by
+themselves, and what users have in common is not learned (docs/differences.md).
 """
 
 from __future__ import annotations
@@ -14,14 +18,24 @@ from jax import Array
 from kgcrs.core.keys import stream
 from kgcrs.models.recommenders.interface import LookedUpRows, Recommender, sum_of_squares
 
+MEMORY_RADIUS = 0.1
+"""Longest memory vector, unless told otherwise."""
+
 
 class MemoryTables(NamedTuple):
-    """user: float32 [U, D]. item: float32 [I, D]. keys, memory: float32 [S, D]."""
+    """What is scored with, bounds applied. user: float32 [U, D]. item: float32 [I, D]. keys, memory: float32 [S, D]."""
 
     user: Array
     item: Array
     keys: Array
     memory: Array
+
+
+def within_ball(vectors: Array, radius: float | Array) -> Array:
+    """Vectors longer than `radius` scaled back to it; float32 [..., D], like the input."""
+    square = (vectors**2).sum(-1, keepdims=True)
+    # Not by the norm, which has no slope at zero.
+    return vectors * radius * jax.lax.rsqrt(jnp.maximum(square, radius**2))
 
 
 def relation_vector(user: Array, item: Array, keys: Array, memory: Array) -> Array:
@@ -41,16 +55,21 @@ def translation_score(tables: MemoryTables, user: Array, item: Array) -> Array:
 
 
 def memory_translation(
-    num_users: int, num_items: int, dim: int = 64, slots: int = 20, scale: float = 0.1
+    num_users: int, num_items: int, dim: int = 64, slots: int = 20, scale: float = 0.1, radius: float = MEMORY_RADIUS
 ) -> Recommender:
-    """The model as a `Recommender`."""
+    """The model as a `Recommender`.
+
+    Args:
+      scale: standard deviation of fresh parameters. radius: longest memory vector, > 0.
+    """
+    bounds = {"user": 1.0, "item": 1.0, "keys": 1.0, "memory": radius}
     sizes = {"user": num_users, "item": num_items, "keys": slots, "memory": slots}
 
     def init(key: Array) -> dict[str, Array]:
         return {name: scale * jax.random.normal(stream(key, name), (rows, dim)) for name, rows in sizes.items()}
 
     def tables(params: dict[str, Array], _graph: Any = None) -> MemoryTables:
-        return MemoryTables(**params)
+        return MemoryTables(**{name: within_ball(rows, bounds[name]) for name, rows in params.items()})
 
     def squared_norm(composed: MemoryTables, user: Array, item: Array, negative: Array) -> Array:
         return sum_of_squares(composed.user[user], composed.item[item], composed.item[negative])
