@@ -1,4 +1,4 @@
-"""Parts of a page of results that stay as they are when others are written anew."""
+"""Parts and rows of a page of results that stay as they are when others are written anew."""
 
 from __future__ import annotations
 
@@ -30,3 +30,38 @@ def kept_parts(page: Path, report: Path, *, by: str) -> tuple[dict[str, str], li
         f"--keep wants the page that is there, but '{page}' and '{report}' do not make one: restore both, or leave "
         "--keep away and give the runs of all data sets."
     )
+
+
+def kept_rows(report: Path) -> list[dict[str, Any]]:
+    """Rows of a page's JSON file, from which the page can be written again; unknown numbers are NaN as before.
+
+    Raises:
+      KgcrsError: the file is missing, damaged, or of another kind.
+    """
+    try:
+        rows = json.loads(report.read_text(encoding="utf-8"))
+        if rows and all({"row", "dataset", "metrics", "command", "made_by"} <= row.keys() for row in rows):
+            return [_with_nan(row) for row in rows]
+    except (OSError, ValueError, AttributeError, TypeError):
+        pass
+    raise KgcrsError(
+        f"--keep wants the rows of the page that is there, but '{report}' does not hold any: restore it, or leave "
+        "--keep away and give the runs of all rows."
+    )
+
+
+def _with_nan(row: dict[str, Any]) -> dict[str, Any]:
+    """Estimates and curves in which null stands for an unknown number get NaN back; other nulls say "not there"."""
+    numbers = lambda part: {name: _nan_for_null(value) for name, value in part.items()}  # noqa: E731
+    differences = {name: {**one, "metrics": numbers(one["metrics"])} for name, one in row["differences"].items()}
+    parts = {name: numbers(row[name]) for name in ("metrics", "diagnostics", "curves")}
+    return {**row, **parts, "differences": differences}
+
+
+def _nan_for_null(value: Any) -> Any:
+    """The same dict or list, every None in it NaN."""
+    if isinstance(value, dict):
+        return {name: _nan_for_null(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_nan_for_null(part) for part in value]
+    return float("nan") if value is None else value

@@ -3,7 +3,7 @@
     python -m eval.kgpolicy --run DIR [DIR ...]               # all test users ranked; diagnostics of the negatives
     python -m eval.kgpolicy --run DIR --paths 5               # and walks in names: why this negative?
     python -m eval.kgpolicy --out docs/results DIR [DIR ...]  # tables and plots over seeds, samplers and data sets
-    python -m eval.kgpolicy --out docs/results --keep DIR     # the same for its data set; others stay on the page
+    python -m eval.kgpolicy --out docs/results --keep DIR     # the same for its rows; others stay on the page
 
 The first form writes below `DIR/eval`, whatever is there stays (`--again` makes it anew). The second reads run folders
 only, no data: runs that differ in nothing but their seed form one row.

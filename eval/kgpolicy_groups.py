@@ -69,7 +69,7 @@ def group_runs(runs: Sequence[RankingRun]) -> dict[str, list[Group]]:
             for number, members in enumerate(ordered)
         )
     for groups in found.values():
-        groups.sort(key=_table_order)
+        groups.sort(key=lambda group: table_order(group.flat, group.is_main))
     return found
 
 
@@ -104,8 +104,12 @@ def _main_first(members: Sequence[RankingRun]) -> tuple[int, int, float]:
     return num_changes(members[0].flat), -len(members), -quality
 
 
-def _table_order(group: Group) -> tuple[Any, ...]:
-    names = list(SAMPLERS)
-    sampler = group.flat["sampler.name"]
+def table_order(flat: Flat, is_main: bool) -> tuple[Any, ...]:
+    """Sort key of a row: matrix factorisation first, samplers in the order of `SAMPLERS`, main rows before variants.
+
+    Args:
+      flat: settings of the row.
+    """
+    names, sampler = list(SAMPLERS), flat["sampler.name"]
     place = names.index(sampler) if sampler in names else len(names)
-    return group.flat.get("bpr.model", "mf") != "mf", str(group.flat.get("bpr.model")), place, not group.is_main
+    return flat.get("bpr.model", "mf") != "mf", str(flat.get("bpr.model")), place, not is_main

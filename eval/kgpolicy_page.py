@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.kept_page import kept_parts
-from eval.kgpolicy_commands import command_of
-from eval.kgpolicy_groups import Group, group_runs
+from eval.kept_page import kept_rows
+from eval.kgpolicy_groups import group_runs, table_order
 from eval.kgpolicy_labels import phrase
 from eval.kgpolicy_numbers import DATA
 from eval.kgpolicy_plots import looks, plot_activity, plot_epochs, plot_recall
@@ -38,8 +37,8 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     """Writes `<name>.md`, `<name>.json` and the plots.
 
     Args:
-      runs: folders of finished runs. out: folder to write to. keep: leave the parts of the page there that are about
-        data sets without a run among `runs`; else they go.
+      runs: folders of finished runs. out: folder to write to. keep: rows of the JSON file there stay, but for those
+        that `runs` make anew; else they go. A row is compared with DNS and KG-DNS only where their runs are given too.
 
     Returns:
       Markdown and JSON file, Markdown first.
@@ -51,20 +50,20 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     if out.exists() and not out.is_dir():
         raise KgcrsError(f"--out {out} is a file: name a folder.")
     files = [out / f"{name}.md", out / f"{name}.json"]
-    blocks, kept_rows = kept_parts(*files, by="dataset") if keep else ({}, [])
-    tables = {
-        dataset: (groups, make_rows(groups)) for dataset, groups in group_runs([read_run(r) for r in runs]).items()
-    }
+    kept: list[Row] = [*kept_rows(files[1])] if keep else []
+    made = [row for groups in group_runs([read_run(run) for run in runs]).values() for row in make_rows(groups)]
+    names = {(row["dataset"], row["row"]) for row in made}
+    rows = [row for row in kept if (row["dataset"], row["row"]) not in names] + made
+    rows.sort(key=lambda row: (row["dataset"], table_order(row["settings"], row["is_main"])))
     out.mkdir(parents=True, exist_ok=True)
-    for dataset, (groups, rows) in tables.items():
-        images = draw(rows, dataset, out, f"{name}-{re.sub(r'[^A-Za-z0-9]+', '_', dataset)}")
-        blocks[dataset] = "\n".join([*section(dataset, groups, rows), *images])
+    blocks = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        alike = [row for row in rows if row["dataset"] == dataset]
+        images = draw(alike, dataset, out, f"{name}-{re.sub(r'[^A-Za-z0-9]+', '_', dataset)}")
+        blocks.append("\n".join([*section(dataset, alike), *images]))
     head = ["# KGPolicy: results", "", *introduction(out), ""]
-    rows_of = [row for row in kept_rows if row["dataset"] not in tables]
-    rows_of += [row for _, rows in tables.values() for row in rows]
-    in_order = [blocks[dataset] for dataset in sorted(blocks)]
-    write_text(files[0], "\n".join([*head, "\n\n".join(in_order), ""]))
-    write_text(files[1], json_report(sorted(rows_of, key=lambda row: row["dataset"])))
+    write_text(files[0], "\n".join([*head, "\n\n".join(blocks), ""]))
+    write_text(files[1], json_report(rows))
     return files
 
 
@@ -72,7 +71,7 @@ def introduction(out: Path) -> list[str]:
     """How the page was made and how its tables are to be read."""
     where = out.name if out.is_absolute() else out
     return [
-        f"Made by `python -m eval.kgpolicy --out {where} RUN ...`; with `--keep`, data sets without a run stay as they",
+        f"Made by `python -m eval.kgpolicy --out {where} RUN ...`; with `--keep`, rows without a run stay as they",
         "were, and every part says below its tables which runs and commits made it.",
         "",
         "All items are ranked for every test user; training and validation items are masked. recall@20 is hits over",
@@ -87,23 +86,23 @@ def introduction(out: Path) -> list[str]:
     ]
 
 
-def section(dataset: str, groups: Sequence[Group], rows: Sequence[Row]) -> list[str]:
+def section(dataset: str, rows: Sequence[Row]) -> list[str]:
     """Markdown lines of one data set."""
-    users = [len(run.user) for group in groups for run in group.runs]
+    users = [number for row in rows for number in row["users"]]
     counted = f"{min(users):,}" if min(users) == max(users) else f"{min(users):,} to {max(users):,}"
-    about = f"Test users: {counted} per seed. Seeds: {_seeds(rows)}. Runs: {len(users)}."
+    about = f"Test users: {counted} per seed. Seeds: {_seeds(rows)}. Runs: {sum(len(row['seeds']) for row in rows)}."
     lines = [f"## {dataset}", "", about, ""]
     lines += [*main_table(rows, dataset), *published_lines(dataset), *difference_tables(rows), *training_table(rows)]
     lines += ["", *missing_lines(rows), *settings_lines(rows)]
     lines += exploration_table(rows, dataset) + reward_table(rows, dataset)
     lines += time_table(rows) + activity_table(rows)
-    lines += command_lines(groups) + provenance(groups)
+    lines += command_lines(rows) + provenance(rows)
     return [*lines, ""]
 
 
 def settings_lines(rows: Sequence[Row]) -> list[str]:
     """What all rows share of the recommender's settings, and where one differs."""
-    names = list(dict.fromkeys(name for row in rows for name in row["settings"] if name.startswith("bpr.")))
+    names = sorted({name for row in rows for name in row["settings"] if name.startswith("bpr.")})
     values = {name: [row["settings"][name] for row in rows if name in row["settings"]] for name in names}
     usual = {name: max(given, key=given.count) for name, given in values.items()}
     told = ", ".join(phrase(name, value) for name, value in usual.items())
@@ -140,20 +139,19 @@ def published_lines(dataset: str) -> list[str]:
     ]
 
 
-def command_lines(groups: Sequence[Group]) -> list[str]:
+def command_lines(rows: Sequence[Row]) -> list[str]:
     """The command of every row."""
     lines = ["", "<details><summary>Commands (data root and run folder left out)</summary>", ""]
-    lines += [f"* {group.label}, seeds {', '.join(str(run.seed) for run in group.runs)}: "
-              f"`{command_of(group.runs[0].config)}`" for group in groups]  # fmt: skip
+    lines += [f"* {row['row']}, seeds {', '.join(map(str, row['seeds']))}: `{row['command']}`" for row in rows]
     return [*lines, "", "</details>"]
 
 
-def provenance(groups: Sequence[Group]) -> list[str]:
+def provenance(rows: Sequence[Row]) -> list[str]:
     """Who made the numbers: machine kind, versions and commit, with the runs that share them."""
     made: dict[str, list[str]] = {}
-    for group in groups:
-        for run in group.runs:
-            made.setdefault(run.about, []).append(run.path.name)
+    for row in rows:
+        for about, names in row["made_by"].items():
+            made.setdefault(about, []).extend(names)
     lines = ["", "<details><summary>Who made the numbers</summary>", ""]
     lines += [f"* {about}: {', '.join(sorted(names))}" for about, names in made.items()]
     return [*lines, "", "</details>"]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eval.kgpolicy_commands import command_of
 from eval.kgpolicy_groups import Group
 from eval.kgpolicy_runs import RankingRun
 from eval.rows import Estimate
@@ -181,7 +182,8 @@ def make_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     Each has row, method, is_main, dataset, seeds, settings, metrics (name to `Estimate`), differences (label of the
     other row to {seeds, metrics}), epochs_kept, epochs, seconds, seconds_per_epoch (means over seeds, None where
     unknown), machine, diagnostics (name to `Estimate` over seeds), curves (per validation: epoch, gradient_magnitude,
-    reward, policy_entropy, valid_recall; means over seeds), groups (ranges of the activity groups; main rows only).
+    reward, policy_entropy, valid_recall; means over seeds), groups (ranges of the activity groups; main rows only),
+    users (fewest and most ranked under one seed), command, made_by (machine, versions and commit to names of runs).
     """
     users, sparsity = all_users(groups), sparsity_groups(groups)
     columns = {group.label: columns_of(group, users, sparsity if group.is_main else None) for group in groups}
@@ -224,9 +226,19 @@ def make_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
                 "diagnostics": _diagnostics(group.runs),
                 "curves": _curves(group.runs),
                 "groups": sparsity.ranges if sparsity is not None and group.is_main else None,
+                "users": [extreme(len(run.user) for run in group.runs) for extreme in (min, max)],
+                "command": command_of(group.runs[0].config),
+                "made_by": _made_by(group.runs),
             }
         )
     return rows
+
+
+def _made_by(runs: Sequence[RankingRun]) -> dict[str, list[str]]:
+    made: dict[str, list[str]] = {}
+    for run in runs:
+        made.setdefault(run.about, []).append(run.path.name)
+    return made
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

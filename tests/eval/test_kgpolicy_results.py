@@ -176,7 +176,7 @@ def test_the_page_names_every_data_set_and_seed_and_the_tables_of_the_paper(tmp_
         assert f"({picture.name})" in page
 
 
-def test_data_sets_without_a_run_stay_on_a_kept_page_and_go_from_a_new_one(tmp_path):
+def test_rows_without_a_run_stay_on_a_kept_page_and_go_from_a_new_one(tmp_path):
     folder = lambda name, dataset, level: run_folder(tmp_path, name, dataset=dataset, level=level)  # noqa: E731
     graph, books = folder("a", "lastfm_small_kg", 0.3), folder("b", "amazon_book", 0.1)
     out = tmp_path / "out"
@@ -193,9 +193,20 @@ def test_data_sets_without_a_run_stay_on_a_kept_page_and_go_from_a_new_one(tmp_p
     assert of(told, "lastfm_small_kg") == of(rows, "lastfm_small_kg") and len(of(told, "amazon_book")) == 1
     assert of(told, "amazon_book") != of(rows, "amazon_book")
     assert all(f"({picture.name})" in text for picture in out.glob("*.png"))
+    # A row beside one that stays: made anew it replaces its like, and nothing else of its data set moves.
+    rns = lambda name, level: run_folder(  # noqa: E731
+        tmp_path, name, dataset="amazon_book", level=level, sampler__name="rns"
+    )
+    write_page([rns("d", 0.1)], out, keep=True)
+    write_page([rns("e", 0.3)], out, keep=True)
+    text, now = page.read_text(encoding="utf-8"), json.loads(report.read_text(encoding="utf-8"))
+    assert [row["row"] for row in of(now, "amazon_book")] == ["RNS", "KGPolicy"]
+    assert of(now, "amazon_book")[1] == of(told, "amazon_book")[0]
+    assert "Runs: 2." in part(text, "amazon_book") and "amazon_book: e" not in text
+    assert ": c, e\n" in part(text, "amazon_book").split("Who made the numbers")[1]
     report.write_text("[]", encoding="utf-8")
     for place in (out, tmp_path / "nowhere"):
-        with pytest.raises(KgcrsError, match="--keep wants the page that is there"):
+        with pytest.raises(KgcrsError, match="--keep wants the rows of the page"):
             write_page([better], place, keep=True)
     assert page.read_text(encoding="utf-8") == text and not (tmp_path / "nowhere").exists()
     write_page([better], out)
