@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,20 @@ def kept_parts(page: Path, report: Path, *, by: str) -> tuple[dict[str, str], li
     )
 
 
-def kept_rows(report: Path) -> list[dict[str, Any]]:
+def kept_rows(report: Path, needed: Set[str]) -> list[dict[str, Any]]:
     """Rows of a page's JSON file, from which the page can be written again; unknown numbers are NaN as before.
+
+    Args:
+      needed: keys that every row has.
 
     Raises:
       KgcrsError: the file is missing, damaged, or of another kind.
     """
     try:
         rows = json.loads(report.read_text(encoding="utf-8"))
-        if rows and all({"row", "dataset", "metrics", "command", "made_by"} <= row.keys() for row in rows):
+        if rows and all(needed <= row.keys() for row in rows):
             return [_with_nan(row) for row in rows]
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
         pass
     raise KgcrsError(
         f"--keep wants the rows of the page that is there, but '{report}' does not hold any: restore it, or leave "

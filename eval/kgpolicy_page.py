@@ -12,7 +12,7 @@ from eval.kgpolicy_groups import group_runs, table_order
 from eval.kgpolicy_labels import phrase
 from eval.kgpolicy_numbers import DATA
 from eval.kgpolicy_plots import looks, plot_activity, plot_epochs, plot_recall
-from eval.kgpolicy_rows import make_rows
+from eval.kgpolicy_rows import ROW_KEYS, make_rows
 from eval.kgpolicy_runs import read_run
 from eval.kgpolicy_tables import (
     Row,
@@ -37,8 +37,9 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     """Writes `<name>.md`, `<name>.json` and the plots.
 
     Args:
-      runs: folders of finished runs. out: folder to write to. keep: rows of the JSON file there stay, but for those
-        that `runs` make anew; else they go. A row is compared with DNS and KG-DNS only where their runs are given too.
+      runs: folders of finished runs. out: folder to write to. keep: rows of the JSON file there stay, but for those of
+        the same name as a row of `runs`, whatever its settings; else they go. A row is compared with DNS and KG-DNS
+        only where their runs are given too.
 
     Returns:
       Markdown and JSON file, Markdown first.
@@ -50,10 +51,11 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     if out.exists() and not out.is_dir():
         raise KgcrsError(f"--out {out} is a file: name a folder.")
     files = [out / f"{name}.md", out / f"{name}.json"]
-    kept: list[Row] = [*kept_rows(files[1])] if keep else []
+    kept: list[Row] = [*kept_rows(files[1], ROW_KEYS)] if keep else []
     made = [row for groups in group_runs([read_run(run) for run in runs]).values() for row in make_rows(groups)]
     names = {(row["dataset"], row["row"]) for row in made}
     rows = [row for row in kept if (row["dataset"], row["row"]) not in names] + made
+    check_one_main(rows)
     rows.sort(key=lambda row: (row["dataset"], table_order(row["settings"], row["is_main"])))
     out.mkdir(parents=True, exist_ok=True)
     blocks = []
@@ -65,6 +67,22 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     write_text(files[0], "\n".join([*head, "\n\n".join(blocks), ""]))
     write_text(files[1], json_report(rows))
     return files
+
+
+def check_one_main(rows: Sequence[Row]) -> None:
+    """Refuses two main rows of one method: which one is decided among runs that are given together.
+
+    Raises:
+      KgcrsError: naming both.
+    """
+    mains: dict[tuple[str, str], str] = {}
+    for row in (row for row in rows if row["is_main"]):
+        other = mains.setdefault((row["dataset"], row["method"]), row["row"])
+        if other != row["row"]:
+            raise KgcrsError(
+                f"'{other}' and '{row['row']}' on {row['dataset']} would both be the main row of {row['method']}: give "
+                "the runs of both, so that validation decides."
+            )
 
 
 def introduction(out: Path) -> list[str]:

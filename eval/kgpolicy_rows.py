@@ -23,6 +23,11 @@ from train.ranking_stages import CUTOFFS
 NUM_GROUPS = 4
 RESAMPLES = 1000
 """Draws of users and seeds: a page pools some twenty numbers of dozens of rows, over up to 70,000 users."""
+ROW_KEYS = frozenset(
+    "row method is_main dataset seeds settings metrics differences valid_recall@20 epochs_kept epochs seconds "
+    "seconds_per_epoch machine diagnostics curves groups users command made_by".split()
+)
+"""What the page reads of a row."""
 PAIRED = ("recall@20", "ndcg@20")
 """What is compared row by row."""
 REFERENCES = ("dns", "kg_dns")

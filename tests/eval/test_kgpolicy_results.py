@@ -204,6 +204,20 @@ def test_rows_without_a_run_stay_on_a_kept_page_and_go_from_a_new_one(tmp_path):
     assert of(now, "amazon_book")[1] == of(told, "amazon_book")[0]
     assert "Runs: 2." in part(text, "amazon_book") and "amazon_book: e" not in text
     assert ": c, e\n" in part(text, "amazon_book").split("Who made the numbers")[1]
+    # Which setting is a method's main one is decided among runs that are given together.
+    dns = [run_folder(tmp_path, f"dns{m}", dataset="amazon_book", sampler__name="dns", sampler__num_candidates=m)
+           for m in (4, 8)]  # fmt: skip
+    write_page(dns[:1], out, keep=True)
+    text = page.read_text(encoding="utf-8")
+    with pytest.raises(KgcrsError, match="'DNS, M = 4' and 'DNS, M = 8' on amazon_book would both be the main row"):
+        write_page(dns[1:], out, keep=True)
+    assert page.read_text(encoding="utf-8") == text
+    write_page(dns, out, keep=True)
+    text = page.read_text(encoding="utf-8")
+    now[0].pop("settings")
+    report.write_text(json.dumps(now), encoding="utf-8")
+    with pytest.raises(KgcrsError, match="--keep wants the rows of the page"):
+        write_page([better], out, keep=True)
     report.write_text("[]", encoding="utf-8")
     for place in (out, tmp_path / "nowhere"):
         with pytest.raises(KgcrsError, match="--keep wants the rows of the page"):
