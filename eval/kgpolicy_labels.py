@@ -49,6 +49,8 @@ _READ_BY: dict[str, tuple[str, ...]] = {
     "explorations": ("rws", "kgpolicy"),
     "hop_types": ("rws", "kg_dns", "mixed", "kgpolicy"),
     "lr": (*_GENERATORS, "kgpolicy"),
+    "optimizer": _GENERATORS,
+    "pretrained": _GENERATORS,
     "prediction": ("reward_dns", "kgpolicy"),
     "similarity": ("reward_dns", "kgpolicy"),
     **dict.fromkeys(

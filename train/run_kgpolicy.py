@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kgcrs.algorithms.adversarial_negatives import pretrained_generator
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.mf_start import started_from_mf
 from kgcrs.algorithms.ranking_checks import check_trainable
@@ -58,6 +59,8 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
             uniform = hard_negative_sampler("RNS", recommender, HardNegatives())
             warm = fit_stage(config, "warm", recommender, uniform, world, epochs=config.bpr.warm_epochs)
             start = run_stage(timed(warm, run_dir), run_dir, log, tag).fit.params
+            if config.sampler.pretrained:
+                sampler = pretrained_generator(sampler, start)
         fit = fit_stage(config, "fit", recommender, sampler, world, start=start)
         progress = run_stage(timed(fit, run_dir), run_dir, log, tag)
         best = progress.best

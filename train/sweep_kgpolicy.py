@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from kgcrs.algorithms.adversarial_negatives import pretrained_generator
 from kgcrs.algorithms.fit_bpr import BprData, BprHyper, BprState, Sampler, fit_epoch, init_bpr
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.ranking_checks import check_trainable
@@ -95,6 +96,8 @@ def fit_trainer(config: KgPolicyConfig, recommender: Recommender) -> Trainer:
 
     def opened(lane_key: Array, data: FitData, start: Any = None) -> FitProgress:
         sampler = sampler_of(None, data)  # where training starts depends on none of its numbers
+        if start is not None and config.sampler.pretrained:
+            sampler = pretrained_generator(sampler, start)
         return begun(init_bpr(stream(lane_key, "fit"), recommender, sampler, plan, start))
 
     def warmed(hyper: FitHyper, lane: FitLane, data: FitData) -> FitProgress:

@@ -28,7 +28,7 @@ _OFF = -1e30
 
 
 class GeneratorHyper(NamedTuple):
-    """Numbers a sweep may vary. lr: of the generator's Adam. temperature: tau. baseline_decay: of the running mean."""
+    """Numbers a sweep may vary. lr: of the generator. temperature: tau. baseline_decay: of the running mean reward."""
 
     lr: float | Array = 1e-3
     temperature: float | Array = 0.2
@@ -93,18 +93,42 @@ def pool_scores(generator: Recommender, own: Any, user: Array, pool: Array) -> A
     return jax.vmap(jax.vmap(score, in_axes=(per_item,)), in_axes=(per_user,))(split)
 
 
+def pretrained_generator(sampler: Sampler, params: Any) -> Sampler:
+    """The same learned sampler, its generator fitted beforehand.
+
+    Args:
+      params: of the generator, of the recommender's own kind.
+
+    Source: IRGAN (Wang et al., 2017), Algorithm 1, where generator and recommender are both trained beforehand
+    Reading: KGPolicy 4.3.2 starts the recommenders alone from one fitted with uniform negatives.
+    """
+
+    def init(key: Array) -> GeneratorState:
+        fresh = sampler.init(key)
+        # A copy: the recommender starts from the same arrays, and one buffer in two places could not be donated.
+        return fresh._replace(params=jax.tree.map(jnp.array, params))
+
+    return sampler._replace(init=init)
+
+
 def adversarial_sampler(
-    name: str, generator: Recommender, recommender: Recommender, hyper: GeneratorHyper, pool_size: int = 256
+    name: str,
+    generator: Recommender,
+    recommender: Recommender,
+    hyper: GeneratorHyper,
+    pool_size: int = 256,
+    optimizer: str = "adam",
 ) -> Sampler:
     """A learned sampler over pools of `pool_size` uniform items.
 
     Args:
-      generator: the model that chooses. recommender: the model that is trained and pays.
+      generator: the model that chooses. recommender: the model that is trained and pays. optimizer: of the generator,
+        as for `row_updates.direction`; all but Adam touch only the rows that were looked up.
     """
 
     def init(key: Array) -> GeneratorState:
         params = generator.init(key)
-        return GeneratorState(params, direction("adam").init(params), jnp.float32(0.0), jnp.int32(0))
+        return GeneratorState(params, direction(optimizer).init(params), jnp.float32(0.0), jnp.int32(0))
 
     def draw(
         key: Array, state: GeneratorState, _: Any, user: Array, item: Array, data: SamplerData
@@ -115,7 +139,8 @@ def adversarial_sampler(
         mask = ~contains(data.user_items, user[:, None], pool)
         # A pool of training items only: all of it counts, rather than none.
         mask = mask | ~mask.any(-1, keepdims=True)
-        scores = generator.score(generator.tables(state.params, None), user[:, None], pool)
+        own = take_rows(state.params, pool_rows(generator, user, pool))
+        scores = pool_scores(generator, own, user, pool)
         log_p = pool_log_probs(scores, mask, hyper.temperature)
         pick = jax.random.categorical(pick_key, log_p)
         return jnp.take_along_axis(pool, pick[:, None], 1)[:, 0], Chosen(pool, mask, pick)
@@ -135,7 +160,7 @@ def adversarial_sampler(
             return reinforce_loss(picked, reward - baseline).mean()
 
         slopes = jax.grad(loss)(take_rows(state.params, rows))
-        params, opt_state = step_rows("adam", hyper.lr, state.params, state.opt_state, slopes, rows)
+        params, opt_state = step_rows(optimizer, hyper.lr, state.params, state.opt_state, slopes, rows)
         baseline = baseline + (1 - hyper.baseline_decay) * (reward.mean() - baseline)
         return GeneratorState(params, opt_state, baseline, state.steps + 1), {"reward": reward.mean()}
 

@@ -191,7 +191,7 @@ def make_sampler(
         assert isinstance(hyper, GeneratorHyper), f"{config.name} takes a GeneratorHyper"
         name = {"irgan": "IRGAN", "advir": "AdvIR", "nmrn": "NMRN"}[config.name]
         # The generator is a second copy of the recommender's own kind.
-        return adversarial_sampler(name, recommender, recommender, hyper, config.pool_size)
+        return adversarial_sampler(name, recommender, recommender, hyper, config.pool_size, config.optimizer)
     single = config.name in ("rns", "pns", "rws")
     rule = (config.prediction, config.similarity) if config.name == "reward_dns" else (1.0, 0.0)
     how = HardNegatives(SOURCES[config.name], 1 if single else config.num_candidates, config.explorations, *rule)

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgcrs.algorithms.adversarial_negatives import GeneratorHyper, adversarial_sampler, irgan_reward, pool_log_probs
+from kgcrs.algorithms.adversarial_negatives import (
+    GeneratorHyper,
+    adversarial_sampler,
+    irgan_reward,
+    pool_log_probs,
+    pretrained_generator,
+)
 from kgcrs.algorithms.fit_bpr import BprHyper, BprPlan, fit_step, init_bpr
 from kgcrs.core.trees import tree_hash
 from kgcrs.losses.bpr import bpr_item_loss, perturbed_bpr_loss
@@ -37,10 +43,11 @@ def test_choices_follow_the_softmax_of_the_generator():
     np.testing.assert_allclose(np.exp(log_p), want / want.sum(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "row_adagrad"])
 @pytest.mark.parametrize("model", [MF, TRANSLATION], ids=lambda model: model.name)
-def test_the_generator_s_step_on_looked_up_rows_is_that_of_whole_tables(model):
+def test_the_generator_s_step_on_looked_up_rows_is_that_of_whole_tables(model, optimizer):
     samplers = [
-        adversarial_sampler("IRGAN", generator, MF, GeneratorHyper(lr=0.1), pool_size=6)
+        adversarial_sampler("IRGAN", generator, MF, GeneratorHyper(lr=0.1), 6, optimizer)
         for generator in (model, model._replace(rows=None))
     ]
     learns = [quick_jit(sampler.learn) for sampler in samplers]
@@ -55,6 +62,14 @@ def test_the_generator_s_step_on_looked_up_rows_is_that_of_whole_tables(model):
     for name, table in state.params.items():
         np.testing.assert_allclose(table, twin.params[name], rtol=1e-4, atol=1e-5)
         assert np.abs(table - first[name]).max() > 0.05
+
+
+def test_a_generator_can_be_fitted_beforehand():
+    sampler = adversarial_sampler("IRGAN", MF, MF, GeneratorHyper(), 6, "row_adagrad")
+    fitted = MF.init(jax.random.key(8))
+    fresh, state = sampler.init(jax.random.key(0)), pretrained_generator(sampler, fitted).init(jax.random.key(0))
+    assert tree_hash(state.params) == tree_hash(fitted) != tree_hash(fresh.params)
+    assert tree_hash(state._replace(params=fresh.params)) == tree_hash(fresh)
 
 
 def test_the_reward_by_hand():
@@ -121,5 +136,14 @@ def test_vectors_of_the_translation_model_are_bounded():
     np.testing.assert_allclose(slopes[1:], jnp.stack([jnp.eye(2)] * 2), rtol=1e-6)
     model = memory_translation(4, 6, dim=5, slots=3, scale=9.0, radius=0.2)
     tables = model.tables(model.init(jax.random.key(0)), None)
-    for vectors, radius in zip(tables, (1.0, 1.0, 1.0, 0.2), strict=True):
+    for vectors, radius in ((tables.keys, 1.0), (tables.memory, 0.2)):
         np.testing.assert_allclose(jnp.linalg.norm(vectors, axis=-1), radius, rtol=1e-5)
+    # Users and items are bounded where they are looked up: longer ones score as on the ball.
+    on_ball = tables._replace(user=within_ball(tables.user, 1.0), item=within_ball(tables.item, 1.0))
+    assert jnp.linalg.norm(tables.user, axis=-1).min() > 1
+    pair = jnp.arange(4), jnp.arange(4)
+    np.testing.assert_allclose(model.score(tables, *pair), model.score(on_ball, *pair), rtol=1e-5)
+    np.testing.assert_allclose(model.similarity(tables, *pair), model.similarity(on_ball, *pair), rtol=1e-5)
+    np.testing.assert_allclose(model.squared_norm(tables, *pair, pair[1]), 3.0, rtol=1e-5)
+    every = model.scores_of_users(tables, jnp.arange(4))
+    np.testing.assert_allclose(every, model.score(on_ball, jnp.arange(4)[:, None], jnp.arange(6)), rtol=1e-4, atol=1e-5)

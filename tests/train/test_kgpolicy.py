@@ -49,12 +49,18 @@ STARTED = replace(
     sampler=replace(TINY.sampler, name="rns"),
 )
 
+PRETRAINED = replace(TINY, sampler=replace(TINY.sampler, name="irgan", pool_size=6, pretrained=True))
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "config, stages",
-    [(TINY, ("warm", "fit")), pytest.param(STARTED, ("mf", "fit", "refit"), marks=pytest.mark.long)],
-    ids=["walk", "mf start and refit"],
+    [
+        (TINY, ("warm", "fit")),
+        pytest.param(PRETRAINED, ("warm", "fit"), marks=pytest.mark.long),
+        pytest.param(STARTED, ("mf", "fit", "refit"), marks=pytest.mark.long),
+    ],
+    ids=["walk", "generator", "mf start and refit"],
 )
 def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, stages, tmp_path, monkeypatch):
     run_kgpolicy.train_run(config, tmp_path / "whole")
@@ -69,7 +75,7 @@ def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, stages,
         with pytest.raises(KeyboardInterrupt):
             run_kgpolicy.train_run(config, tmp_path / "stopped")
     run_kgpolicy.train_run(config, tmp_path / "stopped")
-    name = "KGPolicy" if config.sampler.name == "kgpolicy" else "RNS"
+    name = {"kgpolicy": "KGPolicy", "irgan": "IRGAN", "rns": "RNS"}[config.sampler.name]
     assert not left and left_behind(tmp_path / "stopped", name) == left_behind(tmp_path / "whole", name)
 
 

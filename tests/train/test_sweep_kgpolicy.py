@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import train.sweep_kgpolicy as sweep_kgpolicy
+from kgcrs.algorithms.adversarial_negatives import pretrained_generator
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
 from kgcrs.algorithms.sweep import grid, sweep, train, with_seeds
@@ -84,8 +85,10 @@ def test_lane_i_is_that_run_alone(sampler, mode):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_the_lane_of_a_seed_is_the_ordinary_run_with_it():
-    config = settings("kgpolicy", optimizer="sgd", lr=0.5)
+@pytest.mark.parametrize("name, pretrained", [("kgpolicy", False), ("irgan", True)])
+def test_the_lane_of_a_seed_is_the_ordinary_run_with_it(name, pretrained):
+    config = settings(name, optimizer="sgd", lr=0.5)
+    config = replace(config, sampler=replace(config.sampler, pretrained=pretrained))
     trainer, data = shared(config)
     moved = replace(config, seed=5, sampler=replace(config.sampler, lr=0.03))
     world, recommender = build_ranking_world(WORLD.data, moved), make_recommender(WORLD.data, moved)
@@ -93,6 +96,7 @@ def test_the_lane_of_a_seed_is_the_ordinary_run_with_it():
     warm = fit_stage(moved, "warm", recommender, uniform, world, epochs=moved.bpr.warm_epochs)
     start = finish(warm).fit.params
     sampler = make_sampler(moved.sampler, recommender, world.graph, moved.bpr.dim)
+    sampler = pretrained_generator(sampler, start) if pretrained else sampler
     ordinary = finish(fit_stage(moved, "fit", recommender, sampler, world, start=start))
 
     hyper = grid(default_hyper(config), {"sampler.lr": (0.03,)})

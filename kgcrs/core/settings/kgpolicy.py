@@ -131,6 +131,10 @@ class SamplerConfig:
     approximation that spares most of the cost of graph learning on large graphs."""
     lr: float = 0.001
     """Learning rate of the policy, or of the generator (irgan, advir, nmrn)."""
+    optimizer: Literal["adam", "adagrad", "row_adagrad", "sgd"] = "adam"
+    """Of the generator (irgan, advir, nmrn), as for bpr.optimizer."""
+    pretrained: bool = False
+    """Start the generator (irgan, advir, nmrn) where the warm start ends (bpr.warm_epochs), as the recommender does."""
     discount: float = 0.99
     """gamma."""
     prediction: float = 1.0
@@ -201,6 +205,13 @@ class KgPolicyConfig:
     def validate(self) -> None:
         """Raises KgcrsError on settings that contradict each other."""
         require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
+        require(
+            not self.sampler.pretrained
+            or (self.bpr.warm_epochs > 0 and self.sampler.name in ("irgan", "advir", "nmrn")),
+            "sampler.pretrained",
+            self.sampler.pretrained,
+            "it is for irgan, advir and nmrn, after a warm start: add --bpr.warm-epochs",
+        )
         # Their generator is a second recommender without a graph (advir moves plain vectors, nmrn brings its own).
         require(
             self.bpr.model == "mf" or self.sampler.name not in ("irgan", "advir", "nmrn"),

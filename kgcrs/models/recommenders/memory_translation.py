@@ -23,7 +23,10 @@ MEMORY_RADIUS = 0.1
 
 
 class MemoryTables(NamedTuple):
-    """What is scored with, bounds applied. user: float32 [U, D]. item: float32 [I, D]. keys, memory: float32 [S, D]."""
+    """What is scored with. keys, memory: float32 [S, D], bounded.
+
+    user: float32 [U, D] and item: float32 [I, D], bounded where they are looked up: a step reads few of their rows.
+    """
 
     user: Array
     item: Array
@@ -50,7 +53,7 @@ def relation_vector(user: Array, item: Array, keys: Array, memory: Array) -> Arr
 
 def translation_score(tables: MemoryTables, user: Array, item: Array) -> Array:
     """-|u + r_ui - i|^2 for every pair of the broadcast shape; float32 [...], at most 0."""
-    u, i = jnp.broadcast_arrays(tables.user[user], tables.item[item])
+    u, i = jnp.broadcast_arrays(within_ball(tables.user[user], 1.0), within_ball(tables.item[item], 1.0))
     return -((u + relation_vector(u, i, tables.keys, tables.memory) - i) ** 2).sum(-1)
 
 
@@ -62,28 +65,32 @@ def memory_translation(
     Args:
       scale: standard deviation of fresh parameters. radius: longest memory vector, > 0.
     """
-    bounds = {"user": 1.0, "item": 1.0, "keys": 1.0, "memory": radius}
     sizes = {"user": num_users, "item": num_items, "keys": slots, "memory": slots}
 
     def init(key: Array) -> dict[str, Array]:
         return {name: scale * jax.random.normal(stream(key, name), (rows, dim)) for name, rows in sizes.items()}
 
     def tables(params: dict[str, Array], _graph: Any = None) -> MemoryTables:
-        return MemoryTables(**{name: within_ball(rows, bounds[name]) for name, rows in params.items()})
+        keys, memory = within_ball(params["keys"], 1.0), within_ball(params["memory"], radius)
+        return MemoryTables(params["user"], params["item"], keys, memory)
 
     def squared_norm(composed: MemoryTables, user: Array, item: Array, negative: Array) -> Array:
-        return sum_of_squares(composed.user[user], composed.item[item], composed.item[negative])
+        looked_up = composed.user[user], composed.item[item], composed.item[negative]
+        return sum_of_squares(*(within_ball(rows, 1.0) for rows in looked_up))
 
     def scores_of_users(composed: MemoryTables, user: Array) -> Array:
         everything = jnp.arange(num_items)
         return jax.lax.map(lambda u: translation_score(composed, u, everything), user)
+
+    def similarity(composed: MemoryTables, i: Array, j: Array) -> Array:
+        return -((within_ball(composed.item[i], 1.0) - within_ball(composed.item[j], 1.0)) ** 2).sum(-1)
 
     return Recommender(
         name="NMRN",
         init=init,
         tables=tables,
         score=translation_score,
-        similarity=lambda composed, i, j: -((composed.item[i] - composed.item[j]) ** 2).sum(-1),
+        similarity=similarity,
         squared_norm=squared_norm,
         scores_of_users=scores_of_users,
         rows=LookedUpRows(("user",), ("item",)),
