@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import eval.kgpolicy_run as kgpolicy_run
+import eval.kgpolicy_finished as kgpolicy_finished
 import train.run_kgpolicy as run_kgpolicy
 from eval.kgpolicy import main
+from eval.kgpolicy_columns import all_users, columns_of, difference_columns, pool
 from eval.kgpolicy_groups import group_runs
 from eval.kgpolicy_page import write_page
 from eval.kgpolicy_plots import looks
-from eval.kgpolicy_rows import all_users, columns_of, difference_columns, make_rows, pool
+from eval.kgpolicy_rows import make_rows
 from eval.kgpolicy_runs import read_run
 from kgcrs.core.config import override
 from kgcrs.core.errors import KgcrsError
@@ -334,7 +335,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def planted(monkeypatch):
-    monkeypatch.setattr(kgpolicy_run, "load_kg", lambda *args, **kwargs: WORLD.data)
+    monkeypatch.setattr(kgpolicy_finished, "load_kg", lambda *args, **kwargs: WORLD.data)
 
 
 @pytest.mark.slow
@@ -395,7 +396,7 @@ def test_a_run_without_its_last_checkpoint_says_so_and_other_data_are_refused(tr
     main(["--run", str(run), "--pairs", "64", "--again"])
     assert not json.loads((run / "eval" / "diagnostics.json").read_text())["is_final"]
     changed = replace(WORLD.data, triples=WORLD.data.triples[1:])
-    monkeypatch.setattr(kgpolicy_run, "load_kg", lambda *args, **kwargs: changed)
+    monkeypatch.setattr(kgpolicy_finished, "load_kg", lambda *args, **kwargs: changed)
     with pytest.raises(KgcrsError, match="data set has changed"):
         main(["--run", str(run), "--again"])
     shutil.rmtree(run / "recommender")
