@@ -4,4 +4,8 @@ The package itself imports nothing heavy, so that `--help` answers at once; impo
 example `kgcrs.models.recommenders.fm`. `docs/equations.md` lists which function holds which equation.
 """
 
+from kgcrs.core.compiler import ensure_right_sums
+
+ensure_right_sums()
+
 __version__ = "0.1.0"
