@@ -45,7 +45,9 @@ def _jaxlib() -> str:
 def _cpu_started() -> bool:
     if "jax" not in sys.modules:
         return False
-    # Of the affected releases, which do not change any more.
+    import jax
+
+    # Not a public name, but the affected releases do not change any more.
     from jax._src import xla_bridge
 
-    return xla_bridge.backends_are_initialized()
+    return xla_bridge.backends_are_initialized() and jax.default_backend() == "cpu"
