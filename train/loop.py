@@ -88,8 +88,7 @@ def run_stage(stage: Stage, run_dir: Path, log: MetricLog, config_hash: str, *, 
     elif stage.opening is not None:
         log.log(stage.name, 0, **stage.opening(state))
     saved_at, saved_step = time.monotonic(), latest
-    with progress(stage.total, stage.name, unit=stage.unit) as bar:
-        bar.advance(stage.position(state))
+    with progress(stage.total, stage.name, unit=stage.unit, done=stage.position(state)) as bar:
         while stage.position(state) < stage.total and not stage.finished(state):
             before = stage.position(state)
             state, metrics = stage.advance(state)

@@ -17,14 +17,14 @@ _PLAIN_WIDTH = 160  # characters per line where no terminal says how wide it is
 class Progress:
     """What `progress` hands out: call `advance` after each piece of work."""
 
-    def __init__(self, total: int, description: str, unit: str, every_seconds: float) -> None:
+    def __init__(self, total: int, description: str, unit: str, every_seconds: float, done: int = 0) -> None:
         """See `progress`."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
         self._total, self._description, self._unit, self._every = total, description, unit, every_seconds
-        self._done, self._start = 0, time.monotonic()
+        self._before, self._done, self._start = done, done, time.monotonic()
         self._last_line = self._start
         self._console = Console(stderr=True)
         self._bar: Any = None
@@ -34,8 +34,10 @@ class Progress:
             words, rate, fields = (TextColumn(part, markup=False) for part in parts)
             columns = (words, BarColumn(), MofNCompleteColumn(), rate)
             self._bar = Bar(*columns, TimeRemainingColumn(), fields, console=self._console)
-            self._task = self._bar.add_task(description, total=total, rate="", shown="")
+            self._task = self._bar.add_task(description, total=total, completed=done, rate="", shown="")
             self._bar.start()
+        elif done:
+            self._console.print(f"{description}: {done}/{total} done before", highlight=False, markup=False)
 
     def advance(self, n: int = 1, **fields: Any) -> None:
         """Reports finished work.
@@ -60,7 +62,7 @@ class Progress:
             self._bar.stop()
 
     def _rate(self) -> float:
-        return self._done / max(time.monotonic() - self._start, 1e-9)
+        return (self._done - self._before) / max(time.monotonic() - self._start, 1e-9)
 
     def _rate_text(self) -> str:
         return f"{_short(self._rate())} {self._unit}/s"
@@ -72,7 +74,9 @@ class Progress:
 
 
 @contextmanager
-def progress(total: int, description: str, *, unit: str = "it", every_seconds: float = 10.0) -> Iterator[Progress]:
+def progress(
+    total: int, description: str, *, unit: str = "it", every_seconds: float = 10.0, done: int = 0
+) -> Iterator[Progress]:
     """Shows how far a loop has come on stderr: a bar on a terminal, otherwise a line now and then.
 
     Args:
@@ -80,11 +84,12 @@ def progress(total: int, description: str, *, unit: str = "it", every_seconds: f
       description: what is being done.
       unit: what one piece is called, for the rate.
       every_seconds: least time between lines where there is no terminal.
+      done: pieces finished by an earlier process; they count towards the total, not towards the rate.
 
     Yields:
       `Progress`; call its `advance(n, **fields)`.
     """
-    shown = Progress(total, description, unit, every_seconds)
+    shown = Progress(total, description, unit, every_seconds, done)
     try:
         yield shown
     finally:

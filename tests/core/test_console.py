@@ -22,6 +22,18 @@ def test_lines_say_what_is_left(capsys):
     assert "session/s, about " in said and " left" in said
 
 
+def test_work_done_before_counts_towards_the_total_not_the_rate(capsys, monkeypatch):
+    clock = iter([0.0, 10.0, 10.0, 10.0])
+    monkeypatch.setattr("kgcrs.core.console.time.monotonic", lambda: next(clock))
+    with progress(600, "fit", unit="epochs", every_seconds=0, done=550) as bar:
+        bar.advance(5)
+    # 5 epochs in 10 seconds are 0.5 per second, so the other 45 take 90
+    assert capsys.readouterr().err.splitlines() == [
+        "fit: 550/600 done before",
+        "fit: 555/600, 0.5 epochs/s, about 0:01:30 left",
+    ]
+
+
 def test_a_terminal_gets_a_bar_that_is_closed_on_errors(capsys, monkeypatch):
     monkeypatch.setattr(Console, "is_terminal", True)
     with pytest.raises(KeyError), progress(4, "training") as bar:
