@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,27 @@ def kept_rows(report: Path, needed: Set[str]) -> list[dict[str, Any]]:
         f"--keep wants the rows of the page that is there, but '{report}' does not hold any: restore it, or leave "
         "--keep away and give the runs of all rows."
     )
+
+
+def without_replaced(kept: Sequence[dict[str, Any]], made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The kept rows that no made row replaces, without paired differences to a row that reads otherwise now.
+
+    A difference is of two rows' runs. Where the other row has been made anew from other runs, it would be a number
+    about a row that the page no longer shows, and it cannot be worked out again without the runs of both.
+
+    Args:
+      kept, made: rows with dataset, row, metrics and differences (label of the other row to anything).
+    """
+    name = lambda row: (row["dataset"], row["row"])  # noqa: E731
+    now = {name(row): row for row in made}
+    means = lambda row: {metric: one["mean"] for metric, one in row["metrics"].items()}  # noqa: E731
+    changed = {name(row) for row in kept if name(row) in now and means(now[name(row)]) != means(row)}
+    stays = lambda row, label: (row["dataset"], label) not in changed  # noqa: E731
+    return [
+        {**row, "differences": {label: one for label, one in row["differences"].items() if stays(row, label)}}
+        for row in kept
+        if name(row) not in now
+    ]
 
 
 def _with_nan(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.kept_page import kept_rows
+from eval.kept_page import kept_rows, without_replaced
 from eval.kgpolicy_groups import group_runs, table_order
 from eval.kgpolicy_labels import phrase
 from eval.kgpolicy_numbers import DATA
@@ -39,7 +39,7 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     Args:
       runs: folders of finished runs. out: folder to write to. keep: rows of the JSON file there stay, but for those of
         the same name as a row of `runs`, whatever its settings; else they go. A row is compared with DNS and KG-DNS
-        only where their runs are given too.
+        only where their runs are given too, and a kept row loses its differences to a row that is replaced.
 
     Returns:
       Markdown and JSON file, Markdown first.
@@ -53,8 +53,7 @@ def write_page(runs: Sequence[Path], out: Path, *, keep: bool = False, name: str
     files = [out / f"{name}.md", out / f"{name}.json"]
     kept: list[Row] = [*kept_rows(files[1], ROW_KEYS)] if keep else []
     made = [row for groups in group_runs([read_run(run) for run in runs]).values() for row in make_rows(groups)]
-    names = {(row["dataset"], row["row"]) for row in made}
-    rows = [row for row in kept if (row["dataset"], row["row"]) not in names] + made
+    rows = without_replaced(kept, made) + made
     check_one_main(rows)
     rows.sort(key=lambda row: (row["dataset"], table_order(row["settings"], row["is_main"])))
     out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,8 @@ def introduction(out: Path) -> list[str]:
     where = out.name if out.is_absolute() else out
     return [
         f"Made by `python -m eval.kgpolicy --out {where} RUN ...`; with `--keep`, rows without a run stay as they",
-        "were, and every part says below its tables which runs and commits made it.",
+        "were, but for paired differences to a row that is made anew, which go. Every part says below its tables which",
+        "runs and commits made it.",
         "",
         "All items are ranked for every test user; training and validation items are masked. recall@20 is hits over",
         "all test items of the user. NDCG@20 is the textbook one; the KGAT family prints another, which takes the",

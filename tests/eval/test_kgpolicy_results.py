@@ -228,6 +228,33 @@ def test_rows_without_a_run_stay_on_a_kept_page_and_go_from_a_new_one(tmp_path):
     assert "lastfm_small_kg" not in page.read_text(encoding="utf-8")
 
 
+def test_a_kept_row_loses_its_differences_to_a_row_made_anew_and_no_others(tmp_path):
+    folder = lambda name, level, **changes: run_folder(  # noqa: E731
+        tmp_path, name, level=level, dataset="lastfm_small_kg", **changes
+    )
+    sampler = lambda name, level, kind: folder(name, level, sampler__name=kind)  # noqa: E731
+    walks = [folder("a", 0.3), folder("b", 0.25, sampler__explorations=1)]
+    dns, kg_dns = sampler("c", 0.2, "dns"), sampler("d", 0.22, "kg_dns")
+    elsewhere = [run_folder(tmp_path, f"e{kind}", dataset="amazon_book", sampler__name=kind) for kind in ("rns", "dns")]
+    out = tmp_path / "out"
+    write_page([*walks, dns, kg_dns, *elsewhere], out)
+
+    def labels():
+        rows = json.loads((out / "kgpolicy.json").read_text(encoding="utf-8"))
+        return {(row["dataset"], row["row"]): set(row["differences"]) for row in rows}
+
+    before = labels()
+    one = ("lastfm_small_kg", "KGPolicy, T = 1")
+    assert before[one] == {"DNS, M = 16", "KG-DNS, M = 16", "KGPolicy"}
+    write_page([dns], out, keep=True)  # the same run again: its row reads as before, so every kept difference holds
+    assert labels() == before | {("lastfm_small_kg", "DNS, M = 16"): set()}
+    write_page([sampler("f", 0.24, "dns")], out, keep=True)
+    gone = {name: found - {"DNS, M = 16"} if name[0] == "lastfm_small_kg" else found for name, found in before.items()}
+    assert labels() == gone | {("lastfm_small_kg", "DNS, M = 16"): set()}
+    assert labels()[one] == {"KG-DNS, M = 16", "KGPolicy"} and labels()[("amazon_book", "RNS")] == {"DNS, M = 16"}
+    assert "row minus DNS" not in (out / "kgpolicy.md").read_text(encoding="utf-8").split("## lastfm_small_kg")[1]
+
+
 def test_a_method_keeps_its_look_and_no_two_rows_share_one(tmp_path):
     rows = [{"row": f"KGPolicy, {at}", "method": "KGPolicy", "is_main": False} for at in range(30)]
     rows += [{"row": name, "method": name, "is_main": True} for name in ("KGPolicy", "RNS")]
