@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def kept_rows(report: Path, needed: Set[str]) -> list[dict[str, Any]]:
     )
 
 
-def without_replaced(kept: Sequence[dict[str, Any]], made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_replaced(kept: Sequence[Mapping[str, Any]], made: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The kept rows that no made row replaces, without paired differences to a row that reads otherwise now.
 
     A difference is of two rows' runs. Where the other row has been made anew from other runs, it would be a number

@@ -96,7 +96,7 @@ def fit_stage(
     )
 
 
-def mf_stage(config: KgPolicyConfig, data: KgData, world: RankingWorld) -> Stage:
+def mf_stage(config: KgPolicyConfig, name: str, data: KgData, world: RankingWorld) -> Stage:
     """Matrix factorisation with uniform negatives for `bpr.mf_epochs`, from which another model then starts."""
     bpr = config.bpr
     plain = replace(
@@ -106,4 +106,4 @@ def mf_stage(config: KgPolicyConfig, data: KgData, world: RankingWorld) -> Stage
     start = make_recommender(data, settings)
     uniform = hard_negative_sampler("RNS", start, HardNegatives())
     there = world._replace(bpr=world.bpr._replace(graph=None))
-    return fit_stage(settings, "mf", start, uniform, there, epochs=bpr.mf_epochs, rate="--bpr.mf-lr")
+    return fit_stage(settings, name, start, uniform, there, epochs=bpr.mf_epochs, rate="--bpr.mf-lr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,28 @@ import jax
 import numpy as np
 
 from kgcrs.algorithms.adversarial_negatives import pretrained_generator
+from kgcrs.algorithms.fit_bpr import Sampler
 from kgcrs.algorithms.hard_negatives import HardNegatives, hard_negative_sampler
 from kgcrs.algorithms.mf_start import started_from_mf
 from kgcrs.algorithms.ranking_checks import check_trainable
-from kgcrs.algorithms.ranking_world import build_ranking_world, make_recommender, make_sampler
+from kgcrs.algorithms.ranking_world import RankingWorld, build_ranking_world, make_recommender, make_sampler
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.runlog import MetricLog, result_table, write_arrays
 from kgcrs.core.settings.kgpolicy import KgPolicyConfig
 from kgcrs.data import load_kg
+from kgcrs.data.kg_schema import KgData
 from kgcrs.data.splits import with_validation_in_training
 from kgcrs.metrics.compare import user_bootstrap
 from kgcrs.metrics.full_ranking import RankedUsers
-from train.loop import run_stage, stored_steps
+from kgcrs.models.recommenders.interface import Recommender
+from train.loop import Stage, run_stage, stored_steps
 from train.opening import open_run
 from train.ranking_curve import show_recall_curve
 from train.ranking_stages import CUTOFFS, fit_stage, mf_stage, rank_all
+from train.selection import FitProgress
 from train.timing import timed
 
-STAGES = ["mf", "warm", "fit", "refit"]
+STAGES = ["mf", "warm", "fit", "refit_mf", "refit_warm", "refit"]
 
 
 def save_ranking(file: Path, users: Any, ranked: RankedUsers) -> None:
@@ -46,40 +51,52 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     data = load_kg(config.dataset, config.data_root or None, seed=config.seed)
     check_trainable(data, config)
     world = build_ranking_world(data, config)
-    recommender = make_recommender(data, config)
-    sampler = make_sampler(config.sampler, recommender, world.graph, config.bpr.dim)
-    tag = open_run(config, run_dir, data, sampler.name)
+    method = make_sampler(config.sampler, make_recommender(data, config), world.graph, config.bpr.dim).name
+    tag = open_run(config, run_dir, data, method)
     with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
-        start = None
-        if config.bpr.mf_epochs:
-            first = mf_stage(config, data, world)
-            fitted = run_stage(timed(first, run_dir), run_dir, log, tag).fit.params
-            recommender = started_from_mf(recommender, fitted)
-        if config.bpr.warm_epochs:
-            uniform = hard_negative_sampler("RNS", recommender, HardNegatives())
-            warm = fit_stage(config, "warm", recommender, uniform, world, epochs=config.bpr.warm_epochs)
-            start = run_stage(timed(warm, run_dir), run_dir, log, tag).fit.params
-            if config.sampler.pretrained:
-                sampler = pretrained_generator(sampler, start)
-        fit = fit_stage(config, "fit", recommender, sampler, world, start=start)
-        progress = run_stage(timed(fit, run_dir), run_dir, log, tag)
+        run = lambda stage: run_stage(timed(stage, run_dir), run_dir, log, tag)  # noqa: E731
+        recommender, sampler, start = started(config, data, world, run)
+        progress = run(fit_stage(config, "fit", recommender, sampler, world, start=start))
         best = progress.best
         if config.bpr.refit:
-            whole = build_ranking_world(with_validation_in_training(data), config)
+            held = with_validation_in_training(data)
+            whole = build_ranking_world(held, config)
+            # Anew from the very start: vectors that began without the validation items were pushed away from them.
+            recommender, sampler, start = started(config, held, whole, run, prefix="refit_")
             chosen = int(progress.best_epoch)
-            again = fit_stage(config, "refit", recommender, sampler, whole, epochs=chosen, start=start)
-            best = run_stage(timed(again, run_dir), run_dir, log, tag).fit.params
+            best = run(fit_stage(config, "refit", recommender, sampler, whole, epochs=chosen, start=start)).fit.params
         final = Checkpoints(run_dir / "recommender", config_hash=tag)
         if final.latest() is None:
             final.save(0, best)
     ranked = jax.block_until_ready(rank_all(best, world.bpr.graph, world.test, recommender=recommender))
-    save_ranking(run_dir / "eval" / f"{sampler.name}.npz", world.test.users, ranked)
-    show_result(
-        recommender.name if config.bpr.model == "popularity" else sampler.name, np.asarray(world.test.users), ranked
-    )
-    show_recall_curve(run_dir, sampler.name)
+    save_ranking(run_dir / "eval" / f"{method}.npz", world.test.users, ranked)
+    show_result(recommender.name if config.bpr.model == "popularity" else method, np.asarray(world.test.users), ranked)
+    show_recall_curve(run_dir, method)
     print(f"diagnostics of its negatives: python -m eval.kgpolicy --run {run_dir}", flush=True)
     return ranked
+
+
+def started(
+    config: KgPolicyConfig, data: KgData, world: RankingWorld, run: Callable[[Stage], FitProgress], *, prefix: str = ""
+) -> tuple[Recommender, Sampler, Any]:
+    """(recommender, sampler, parameters to start from or None) after the stages that come before the sampler's own.
+
+    Args:
+      run: runs a stage to its end. prefix: of the names of these stages.
+    """
+    recommender = make_recommender(data, config)
+    sampler = make_sampler(config.sampler, recommender, world.graph, config.bpr.dim)
+    start = None
+    if config.bpr.mf_epochs:
+        fitted = run(mf_stage(config, f"{prefix}mf", data, world)).fit.params
+        recommender = started_from_mf(recommender, fitted)
+    if config.bpr.warm_epochs:
+        uniform = hard_negative_sampler("RNS", recommender, HardNegatives())
+        warm = fit_stage(config, f"{prefix}warm", recommender, uniform, world, epochs=config.bpr.warm_epochs)
+        start = run(warm).fit.params
+        if config.sampler.pretrained:
+            sampler = pretrained_generator(sampler, start)
+    return recommender, sampler, start
 
 
 def show_result(name: str, users: np.ndarray, ranked: RankedUsers) -> None:

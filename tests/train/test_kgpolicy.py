@@ -49,7 +49,11 @@ STARTED = replace(
     sampler=replace(TINY.sampler, name="rns"),
 )
 
-PRETRAINED = replace(TINY, sampler=replace(TINY.sampler, name="irgan", pool_size=6, pretrained=True))
+PRETRAINED = replace(
+    TINY,
+    bpr=replace(TINY.bpr, refit=True),
+    sampler=replace(TINY.sampler, name="irgan", pool_size=6, pretrained=True),
+)
 
 
 @pytest.mark.slow
@@ -57,10 +61,10 @@ PRETRAINED = replace(TINY, sampler=replace(TINY.sampler, name="irgan", pool_size
     "config, stages",
     [
         (TINY, ("warm", "fit")),
-        pytest.param(PRETRAINED, ("warm", "fit"), marks=pytest.mark.long),
-        pytest.param(STARTED, ("mf", "fit", "refit"), marks=pytest.mark.long),
+        pytest.param(PRETRAINED, ("warm", "fit", "refit_warm", "refit"), marks=pytest.mark.long),
+        pytest.param(STARTED, ("mf", "fit", "refit_mf", "refit"), marks=pytest.mark.long),
     ],
-    ids=["walk", "generator", "mf start and refit"],
+    ids=["walk", "generator and refit", "mf start and refit"],
 )
 def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, stages, tmp_path, monkeypatch):
     run_kgpolicy.train_run(config, tmp_path / "whole")
@@ -111,6 +115,36 @@ def test_refitting_adds_validation_items_to_training_and_test_items_to_nothing()
     assert valid and sorted(whole.pairs("train").tolist()) == sorted(train + valid)
     assert not len(whole.pairs("valid"))
     np.testing.assert_array_equal(whole.pairs("test"), WORLD.data.pairs("test"))
+
+
+@pytest.mark.parametrize("config", [PRETRAINED, STARTED], ids=["warm start", "mf start"])
+def test_a_refit_begins_anew_with_the_validation_items(config, tmp_path, monkeypatch):
+    config = replace(
+        config, bpr=replace(config.bpr, max_epochs=2, warm_epochs=min(config.bpr.warm_epochs, 1), mf_epochs=1)
+    )
+    ends = {}
+    whole = run_kgpolicy.run_stage
+
+    def noting(stage, *args):
+        begins = stage.init().fit  # the newest parameters of a stage that nothing has moved yet
+        end = whole(stage, *args)
+        ends[stage.name] = begins.params, begins.sampler, end.fit.params
+        return end
+
+    before, pairs = run_kgpolicy.build_ranking_world, []
+    monkeypatch.setattr(run_kgpolicy, "run_stage", noting)
+    monkeypatch.setattr(run_kgpolicy, "build_ranking_world", lambda data, *_: pairs.append(data) or before(data, *_))
+    run_kgpolicy.train_run(config, tmp_path / "run")
+    first, again = (len(data.pairs("train")) for data in pairs)
+    assert again == first + len(WORLD.data.pairs("valid")) > first
+    same = lambda a, b: all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))  # noqa: E731
+    for stage, prefix in (("fit", ""), ("refit", "refit_")):
+        if config.bpr.warm_epochs:
+            begins, generator, _ = ends[stage]
+            assert same(begins, ends[f"{prefix}warm"][2]) and same(generator.params, begins)
+        else:
+            assert same(ends[stage][0]["user"], ends[f"{prefix}mf"][2]["user"])
+    assert not same(ends["fit"][0], ends["refit"][0])
 
 
 def fitted(data, sampler, epochs=40, **changes):
