@@ -65,7 +65,8 @@ def without_replaced(kept: Sequence[Mapping[str, Any]], made: Sequence[Mapping[s
     """
     name = lambda row: (row["dataset"], row["row"])  # noqa: E731
     now = {name(row): row for row in made}
-    means = lambda row: {metric: one["mean"] for metric, one in row["metrics"].items()}  # noqa: E731
+    # As text, an unknown mean (NaN) is equal to itself.
+    means = lambda row: {metric: repr(float(one["mean"])) for metric, one in row["metrics"].items()}  # noqa: E731
     changed = {name(row) for row in kept if name(row) in now and means(now[name(row)]) != means(row)}
     stays = lambda row, label: (row["dataset"], label) not in changed  # noqa: E731
     return [

@@ -10,6 +10,7 @@ import pytest
 
 import eval.kgpolicy_finished as kgpolicy_finished
 import train.run_kgpolicy as run_kgpolicy
+from eval.kept_page import without_replaced
 from eval.kgpolicy import main
 from eval.kgpolicy_columns import all_users, columns_of, difference_columns, pool
 from eval.kgpolicy_groups import group_runs
@@ -253,6 +254,18 @@ def test_a_kept_row_loses_its_differences_to_a_row_made_anew_and_no_others(tmp_p
     assert labels() == gone | {("lastfm_small_kg", "DNS, M = 16"): set()}
     assert labels()[one] == {"KG-DNS, M = 16", "KGPolicy"} and labels()[("amazon_book", "RNS")] == {"DNS, M = 16"}
     assert "row minus DNS" not in (out / "kgpolicy.md").read_text(encoding="utf-8").split("## lastfm_small_kg")[1]
+
+
+@pytest.mark.parametrize(
+    "before, now, stays", [("nan", "nan", True), (0.5, 0.5, True), (0.5, "nan", False), (0.5, 0.25, False)]
+)
+def test_a_difference_stays_where_the_other_row_reads_as_before_unknown_numbers_included(before, now, stays):
+    row = lambda name, mean: {  # noqa: E731
+        "dataset": "d", "row": name, "metrics": {"recall@20": {"mean": float(mean)}}, "differences": {}
+    }  # fmt: skip
+    kept = [{**row("RNS", 0.1), "differences": {"DNS": 1}}, row("DNS", before)]
+    (left,) = without_replaced(kept, [row("DNS", now)])
+    assert left["row"] == "RNS" and left["differences"] == ({"DNS": 1} if stays else {})
 
 
 def test_a_method_keeps_its_look_and_no_two_rows_share_one(tmp_path):
