@@ -13,6 +13,7 @@ from eval.kgsf_runs import KgsfRun, Written
 from eval.kgsf_world import HeldOut
 from eval.markdown import interval_cell, table
 from eval.rows import Estimate
+from kgcrs.algorithms.reply_choice import item_tokens_for
 from kgcrs.core.errors import KgcrsError
 from kgcrs.data.tokenize import item_of_token
 from kgcrs.data.vocab import END, PAD, START, Vocabulary
@@ -72,7 +73,7 @@ def tokens_of(run: KgsfRun, test: HeldOut) -> list[list[str]]:
     """The replies of a run in its own vocabulary."""
     if run.replies is None:
         raise KgcrsError(f"The run '{run.path}' has no replies: give one with a dialogue stage.")
-    return reply_tokens(run.replies, test.vocabularies[str(run.flat.get("dialogue.item_tokens", "native"))])
+    return reply_tokens(run.replies, test.vocabularies[item_tokens_for(run.config)])
 
 
 def reply_rows(groups: Sequence[Group], test: HeldOut) -> list[ReplyRow]:

@@ -14,6 +14,7 @@ from jax import Array
 from eval.kgsf_groups import Section
 from eval.kgsf_runs import KgsfRun, digest
 from kgcrs.algorithms.dialogue_counts import naive_scores, named_together, popularity_scores
+from kgcrs.algorithms.reply_choice import item_tokens_for
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.run_folder import check_data
 from kgcrs.data import load_dialogue
@@ -41,8 +42,8 @@ named, neither movie nor any other entity."""
 class HeldOut:
     """What rows of one section share.
 
-    vocabularies: by the setting `item_tokens`. samples: n labels. context: int32 [n, K], items named before, latest
-    first. views: see `VIEWS`. replies: m replies. human: m token lists, the whole turns.
+    vocabularies: by how movies are written (`item_tokens_for`). samples: n labels. context: int32 [n, K], items named
+    before, latest first. views: see `VIEWS`. replies: m replies. human: m token lists, the whole turns.
     """
 
     data: DialogueData
@@ -66,8 +67,9 @@ def load_test_set(section: Section, data_root: str = "") -> HeldOut:
     usual = next(run for run in section.runs if run.flat["dataset"] == section.dataset)
     data = load_dialogue(usual.config.dataset, data_root or usual.config.data_root or None, seed=usual.seed)
     fingerprint = data_fingerprint(data)
-    written = {str(run.flat.get("dialogue.item_tokens", "native")) for run in section.runs}
-    vocabularies = {name: build_vocabulary(data, item_tokens=name) for name in sorted({"native", *written})}
+    written = {item_tokens_for(run.config) for run in section.runs}
+    vocabularies: dict[str, Vocabulary] = {"native": build_vocabulary(data)}
+    vocabularies |= {name: build_vocabulary(data, item_tokens=name) for name in written - {"native"}}
     samples, replies = build_samples(data, vocabularies["native"], "test")
     context = items_of_context(data, samples.conversation, samples.turn)
     views = label_views(samples.target, context, data.mapped) | {"no_entity": View(samples.no_entity)}

@@ -6,8 +6,9 @@ run killed at any moment and started again ends with the numbers of a run that w
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +67,21 @@ def stored_steps(run_dir: Path, names: list[str], config_hash: str) -> dict[str,
     """Steps already on disk, by stage: where the metric log resumes."""
     latest = {name: Checkpoints(run_dir / "checkpoints" / name, config_hash=config_hash).latest() for name in names}
     return {name: step for name, step in latest.items() if step is not None}
+
+
+def stages_kept(run_dir: Path, parts: Mapping[str, list[str]], config_hash: str) -> dict[str, int]:
+    """Stages whose result is kept and whose checkpoints are gone, as they may be then: they are not trained again, and
+    the metric log resumes behind all their rows.
+
+    Args:
+      parts: stages by the folder of their result.
+    """
+    done: dict[str, int] = {}
+    for folder, names in parts.items():
+        result = Checkpoints(run_dir / folder, config_hash=config_hash)
+        if result.latest() is not None and not stored_steps(run_dir, names, config_hash):
+            done |= dict.fromkeys(names, sys.maxsize)
+    return done
 
 
 def run_stage(stage: Stage, run_dir: Path, log: MetricLog, config_hash: str, *, stop_after: int | None = None) -> Any:

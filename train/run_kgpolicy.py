@@ -24,7 +24,7 @@ from kgcrs.data.splits import with_validation_in_training
 from kgcrs.metrics.compare import user_bootstrap
 from kgcrs.metrics.full_ranking import RankedUsers
 from kgcrs.models.recommenders.interface import Recommender
-from train.loop import Stage, run_stage, stored_steps
+from train.loop import Stage, run_stage, stages_kept, stored_steps
 from train.opening import open_run
 from train.ranking_curve import show_recall_curve
 from train.ranking_stages import CUTOFFS, fit_stage, mf_stage, rank_all
@@ -53,19 +53,12 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     world = build_ranking_world(data, config)
     method = make_sampler(config.sampler, make_recommender(data, config), world.graph, config.bpr.dim).name
     tag = open_run(config, run_dir, data, method)
-    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
-        run = lambda stage: run_stage(timed(stage, run_dir), run_dir, log, tag)  # noqa: E731
-        recommender, sampler, start = started(config, data, world, run)
-        progress = run(fit_stage(config, "fit", recommender, sampler, world, start=start))
-        best = progress.best
-        if config.bpr.refit:
-            held = with_validation_in_training(data)
-            whole = build_ranking_world(held, config)
-            # Anew from the very start: vectors that began without the validation items were pushed away from them.
-            recommender, sampler, start = started(config, held, whole, run, prefix="refit_")
-            chosen = int(progress.best_epoch)
-            best = run(fit_stage(config, "refit", recommender, sampler, whole, epochs=chosen, start=start)).fit.params
-        final = Checkpoints(run_dir / "recommender", config_hash=tag)
+    final = Checkpoints(run_dir / "recommender", config_hash=tag)
+    if stages_kept(run_dir, {"recommender": STAGES}, tag):
+        recommender = make_recommender(data, config)
+        best = final.restore(jax.eval_shape(recommender.init, jax.random.key(0)))
+    else:
+        recommender, best = _trained(config, data, world, run_dir, tag)
         if final.latest() is None:
             final.save(0, best)
     ranked = jax.block_until_ready(rank_all(best, world.bpr.graph, world.test, recommender=recommender))
@@ -74,6 +67,25 @@ def train_run(config: KgPolicyConfig, run_dir: Path) -> RankedUsers:
     show_recall_curve(run_dir, method)
     print(f"diagnostics of its negatives: python -m eval.kgpolicy --run {run_dir}", flush=True)
     return ranked
+
+
+def _trained(
+    config: KgPolicyConfig, data: KgData, world: RankingWorld, run_dir: Path, tag: str
+) -> tuple[Recommender, Any]:
+    """(recommender, its parameters) after all stages."""
+    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
+        run = lambda stage: run_stage(timed(stage, run_dir), run_dir, log, tag)  # noqa: E731
+        recommender, sampler, start = started(config, data, world, run)
+        progress = run(fit_stage(config, "fit", recommender, sampler, world, start=start))
+        if not config.bpr.refit:
+            return recommender, progress.best
+        held = with_validation_in_training(data)
+        whole = build_ranking_world(held, config)
+        # Anew from the very start: vectors that began without the validation items were pushed away from them.
+        recommender, sampler, start = started(config, held, whole, run, prefix="refit_")
+        chosen = int(progress.best_epoch)
+        refit = fit_stage(config, "refit", recommender, sampler, whole, epochs=chosen, start=start)
+        return recommender, run(refit).fit.params
 
 
 def started(

@@ -10,7 +10,7 @@ import jax
 from kgcrs.algorithms.dialogue_world import DialogueWorld, LabelTask, build_dialogue_world, data_as_read
 from kgcrs.algorithms.reply_choice import item_tokens_for, reply_model_for
 from kgcrs.algorithms.reply_world import build_reply_world
-from kgcrs.algorithms.trained_preference import borrowed_preference
+from kgcrs.algorithms.trained_preference import borrowed_preference, kept_preference
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.runlog import MetricLog, result_table, write_arrays
@@ -21,14 +21,16 @@ from kgcrs.data.vocab import Vocabulary, build_vocabulary
 from kgcrs.metrics.label_ranking import LabelRanks
 from kgcrs.metrics.label_report import intervals
 from train.kgsf_curves import show_dialogue_curve, show_recommend_curve
-from train.loop import run_stage, stored_steps
+from train.loop import run_stage, stages_kept, stored_steps
 from train.opening import open_run
 from train.preference_stages import CUTOFFS, infomax_stage, rank_task, recommend_stage
 from train.reply_result import save_replies, show_replies
 from train.reply_stage import check_replies, dialogue_stage, write_test_replies
 from train.timing import timed
 
-STAGES = ["infomax", "recommend", "dialogue"]
+PARTS = {"recommender": ["infomax", "recommend"], "dialogue": ["dialogue"]}
+"""Stages by the folder that keeps what they end with."""
+STAGES = [stage for stages in PARTS.values() for stage in stages]
 
 
 def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks | None:
@@ -43,19 +45,25 @@ def train_run(config: KgsfConfig, run_dir: Path) -> LabelRanks | None:
     data = load_dialogue(config.dataset, config.data_root or None, seed=config.seed)
     vocabulary = build_vocabulary(data, item_tokens=item_tokens_for(config))
     world = None if config.model == "transformer" else _preference_world(config, data, vocabulary)
-    borrowed = borrowed_preference(config, data, vocabulary) if config.recommender else None
+    borrowed = None  # what was lent once is the run's own
+    if config.recommender and (config.fresh or kept_preference(run_dir, config) is None):
+        borrowed = borrowed_preference(config, data, vocabulary)
     tag = open_run(config, run_dir, data, NAMES[config.model])
     best, ranks = None, None
-    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag)) as log:
+    done = stages_kept(run_dir, PARTS, tag)
+    with MetricLog(run_dir, resume=stored_steps(run_dir, STAGES, tag) | done) as log:
         if world is not None:
-            best = _train_recommender(config, world, run_dir, log, tag) if borrowed is None else borrowed
+            if "recommend" in done:
+                best = jax.eval_shape(world.model.init, jax.random.key(0))
+            else:
+                best = _train_recommender(config, world, run_dir, log, tag) if borrowed is None else borrowed
             best = _kept(run_dir / "recommender", best, tag)
             ranks = jax.block_until_ready(rank_task(best, world.test, world))
             save_ranks(run_dir / "eval" / "labels.npz", world.test, ranks)
             show_result(world.test, ranks)
             show_recommend_curve(run_dir)
         if config.reply.max_epochs:
-            _train_dialogue(config, data, vocabulary, world, best, run_dir, log, tag)
+            _train_dialogue(config, data, vocabulary, world, best, run_dir, log, tag, trained="dialogue" in done)
     return ranks
 
 
@@ -77,6 +85,11 @@ def _preference_world(config: KgsfConfig, data: DialogueData, vocabulary: Vocabu
         raise KgcrsError(
             f"{data.name} has no training labels: a recommender must name an item after its conversation's first turn."
         )
+    if not len(world.valid.seeker):
+        raise KgcrsError(
+            f"{data.name} has no validation labels to choose an epoch by: a recommender of a validation conversation "
+            "must name an item after the first turn."
+        )
     return world
 
 
@@ -97,13 +110,16 @@ def _train_dialogue(
     run_dir: Path,
     log: MetricLog,
     tag: str,
+    *,
+    trained: bool,
 ) -> None:
-    """The dialogue stage, and a reply to every test context."""
+    """The dialogue stage unless it is `trained`, and a reply to every test context."""
     data = data_as_read(data, config.preference)
     replies = build_reply_world(data, vocabulary)
     check_replies(replies, data.name)
     model, frozen = reply_model_for(config, data, vocabulary, replies.tokens, recommender, world)
-    best = run_stage(timed(dialogue_stage(config, replies, model, frozen), run_dir), run_dir, log, tag).best
+    stage = timed(dialogue_stage(config, replies, model, frozen), run_dir)
+    best = (jax.eval_shape(stage.init) if trained else run_stage(stage, run_dir, log, tag)).best
     best = _kept(run_dir / "dialogue", best, tag)
     written = write_test_replies(config, replies, model, frozen, best)
     save_replies(run_dir / "eval" / "replies.npz", written)
@@ -112,12 +128,12 @@ def _train_dialogue(
 
 
 def _kept(folder: Path, params: Any, tag: str) -> Any:
-    """Saves what a stage ends with; a run that goes on reads what it kept, whichever recommender it is lent now."""
+    """Saves what a stage ends with; a run that goes on reads what it kept, and of `params` takes the shapes alone."""
     final = Checkpoints(folder, config_hash=tag)
     if final.latest() is None:
         final.save(0, params)
         return params
-    return final.restore(jax.eval_shape(lambda: params))
+    return final.restore(jax.eval_shape(lambda tree: tree, params))
 
 
 def save_ranks(file: Path, task: LabelTask, ranks: LabelRanks) -> None:

@@ -152,6 +152,18 @@ def make_recommender(
     raise KgcrsError(f"model is {config.model}, which recommends nothing: choose another one to train a recommender.")
 
 
+def _check_readable(data: DialogueData, settings: PreferenceConfig, model: str) -> None:
+    """An empty table cannot be looked up in, and without texts RevCore would be KGSF under another name."""
+    if model in GRAPH_MODELS and settings.words and not data.word_names:
+        raise KgcrsError(
+            f"preference.words is True, but {data.name} has no word graph: put conceptnet_redial below the data root "
+            "(conceptnet_subkg.txt into a CRSLab folder), or leave words out with --preference.no-words "
+            "--recommend.mim-epochs 0 --recommend.mim-weight 0, or --model kbrd."
+        )
+    if model == "revcore" and not any(data.item_text):
+        raise KgcrsError(f"model is revcore, but {data.name} has no text on its items: choose --model kgsf.")
+
+
 def preference_parts(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> PreferenceParts:
     """The recommender that a run trains.
 
@@ -159,9 +171,10 @@ def preference_parts(data: DialogueData, vocabulary: Vocabulary, config: KgsfCon
       data: as loaded.
 
     Raises:
-      KgcrsError: a model that recommends nothing, or sizes that it does not fit.
+      KgcrsError: a model that recommends nothing, sizes that it does not fit, or data without what it reads.
     """
     settings, has_graph = preference_settings(config), config.model in GRAPH_MODELS
+    _check_readable(data, settings, config.model)
     data = data_as_read(data, settings)
     plan = make_plan(data, settings if has_graph else replace(settings, entities=False, words=True))
     graphs = KgsfGraphs(None, None)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from kgcrs.algorithms.dialogue_world import make_plan
+from kgcrs.algorithms.reply_choice import item_tokens_for
 from kgcrs.core.checkpoint import Checkpoints
 from kgcrs.core.config import config_to_dict, override
 from kgcrs.core.run_folder import NOT_TRAINING, settings_hash
@@ -49,9 +50,9 @@ def world():
     )
 
 
-def written_replies(data, *, shift=0):
+def written_replies(data, *, shift=0, item_tokens="native"):
     """Replies by contract: each says "see", names an item `shift` away from the human one, goes on after its end."""
-    vocabulary = build_vocabulary(data)
+    vocabulary = build_vocabulary(data, item_tokens=item_tokens)
     samples = build_samples(data, vocabulary, "test")[1]
     tokens = np.full((len(samples.turn), 6), PAD, np.int32)
     items = np.full_like(tokens, -1)
@@ -92,7 +93,9 @@ def run_folder(root, name, *, level=0, replies=True, params=False, data=None, **
     )
     if replies:
         (folder / "dialogue").mkdir()
-        np.savez(folder / "eval" / "replies.npz", **written_replies(data, shift=level))
+        np.savez(
+            folder / "eval" / "replies.npz", **written_replies(data, shift=level, item_tokens=item_tokens_for(config))
+        )
     if params:
         tag = settings_hash(config, folder, skip=NOT_TRAINING)
         kept = init_kgsf(jax.random.key(1), make_plan(data, config.preference))

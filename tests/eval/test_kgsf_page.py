@@ -162,6 +162,17 @@ def test_reply_numbers_by_hand(folders):
     assert rows["Human"]["items_per_reply"]["mean"] == pytest.approx(7 / 8)
 
 
+def test_replies_are_read_in_the_vocabulary_they_were_written_in(tmp_path, folders):
+    """KBRD writes placeholders whatever `dialogue.item_tokens` says, so its tokens have other numbers than KGSF's."""
+    paths = [run_folder(tmp_path, "kbrd", model="kbrd"), folders[0]]
+    section = sections([read_run(path) for path in paths])[0]
+    test = load_test_set(section)
+    assert len(test.vocabularies["placeholder"]) != len(test.vocabularies["native"])
+    rows = {row.label: row.metrics for row in reply_rows(reply_groups(section), test)}
+    kbrd, kgsf = ({name: one["mean"] for name, one in rows[name].items()} for name in ("KBRD", "KGSF"))
+    assert kbrd == pytest.approx(kgsf, nan_ok=True)
+
+
 def test_replies_end_at_their_end_and_foreign_tokens_are_refused(folders):
     run = read_run(folders[0])
     vocabulary = set_of(folders[0]).vocabularies["native"]

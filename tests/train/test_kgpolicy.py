@@ -80,7 +80,14 @@ def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, stages,
             run_kgpolicy.train_run(config, tmp_path / "stopped")
     run_kgpolicy.train_run(config, tmp_path / "stopped")
     name = {"kgpolicy": "KGPolicy", "irgan": "IRGAN", "rns": "RNS"}[config.sampler.name]
-    assert not left and left_behind(tmp_path / "stopped", name) == left_behind(tmp_path / "whole", name)
+    before = left_behind(tmp_path / "whole", name)
+    assert not left and left_behind(tmp_path / "stopped", name) == before
+    # A run that has ended needs its checkpoints no more.
+    (tmp_path / "whole" / "checkpoints").rename(tmp_path / "elsewhere")
+    run_kgpolicy.train_run(config, tmp_path / "whole")
+    assert not (tmp_path / "whole" / "checkpoints").exists()
+    (tmp_path / "elsewhere").rename(tmp_path / "whole" / "checkpoints")
+    assert left_behind(tmp_path / "whole", name) == before
 
 
 @pytest.mark.parametrize("model", ["fm", "lightgcn", "nfm", "cke", "ripple_net", "kgat"])

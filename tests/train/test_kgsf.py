@@ -38,14 +38,20 @@ def small_world(monkeypatch):
 
 def left_behind(folder):
     newest = {f"{path.name} stage": max(path.glob("step_*")) for path in (folder / "checkpoints").iterdir()}
-    for step in folder.glob("[rd]*/step_*"):
-        newest[step.parent.name] = step
-    hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
+    hashes, found = ended(folder)
+    hashes |= {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in newest.items()}
+    return (folder / "metrics.jsonl").read_bytes(), hashes, found
+
+
+def ended(folder):
+    """Hashes of the kept results, and the arrays below eval/."""
+    kept = {step.parent.name: step for step in folder.glob("[rd]*/step_*")}
+    hashes = {name: json.loads((path / "meta.json").read_text())["sha256"] for name, path in kept.items()}
     found = {}
     for file in sorted((folder / "eval").glob("*.npz")):
         with np.load(file) as stored:
             found |= {f"{file.stem} {name}": stored[name].tobytes() for name in stored.files}
-    return (folder / "metrics.jsonl").read_bytes(), hashes, found
+    return hashes, found
 
 
 @pytest.mark.slow
@@ -71,6 +77,12 @@ def test_a_run_stopped_in_every_stage_ends_like_one_that_was_not(config, tmp_pat
     assert not left and left_behind(tmp_path / "stopped") == left_behind(tmp_path / "whole")
     kept = {path.name for path in (tmp_path / "whole" / "eval").iterdir()}
     assert {"labels.npz", "replies.npz"} & kept == kept and ("replies.npz" in kept) == (config is WITH_DIALOGUE)
+    # Once a part has ended its checkpoints may go: what it ended with, its curve and its numbers stay.
+    before = (tmp_path / "whole" / "metrics.jsonl").read_bytes(), ended(tmp_path / "whole")
+    shutil.rmtree(tmp_path / "whole" / "checkpoints")
+    run_kgsf.train_run(config, tmp_path / "whole")
+    assert not (tmp_path / "whole" / "checkpoints").exists()
+    assert before == ((tmp_path / "whole" / "metrics.jsonl").read_bytes(), ended(tmp_path / "whole"))
 
 
 @pytest.mark.slow
@@ -125,6 +137,7 @@ def test_a_dialogue_on_another_run_s_recommender_is_that_of_a_whole_run(tmp_path
     # What the run took over is its own by now.
     assert run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(other)), other) is not None
     shutil.rmtree(first / "recommender")
+    assert run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(first)), other) is not None
     with pytest.raises(KgcrsError, match="has no trained recommender yet"):
         run_kgsf.train_run(replace(WITH_DIALOGUE, recommender=str(first)), tmp_path / "early")
     with pytest.raises(KgcrsError, match="transformer has none"):
@@ -142,6 +155,8 @@ def test_a_dialogue_on_another_run_s_recommender_is_that_of_a_whole_run(tmp_path
         (["--recommend.lr", "0"], "recommend.lr is 0.0, but it must be positive"),
         (["--model", "revcore", "--preference.no-words"], "model is 'revcore'.*reads both graphs"),
         (["--baseline.dropout", "1"], "baseline.dropout is 1.0"),
+        (["--model", "textcnn"], "textcnn writes no replies: add --reply.max-epochs 0"),
+        (["--model", "transformer", "--reply.max-epochs", "0"], "reply.max_epochs is 0"),
     ],
 )
 def test_contradictions_are_told_before_anything_is_loaded(flags, said):
@@ -165,5 +180,23 @@ def test_the_generated_world_and_the_configs_have_settings_of_their_own():
     words = with_default_config([], "kgsf", "synthetic_dialogue")
     assert load_config(KgsfConfig, words, prog="train").preference.more_than == 20
     files = sorted((CONFIGS / "kgsf").glob("*.toml"))
-    folders = {default_run_dir(load_config(KgsfConfig, ["--config", str(file)], prog="train")) for file in files}
-    assert len(folders) == len(files) >= 2
+    configs = [load_config(KgsfConfig, ["--config", str(file)], prog="train") for file in files]
+    assert len({default_run_dir(config) for config in configs}) == len(files) >= 2
+    # Rows of the recommender alone do not begin days of dialogue.
+    assert not any(config.reply.max_epochs for config in configs if config.model != "kgsf")
+
+
+@pytest.mark.parametrize(
+    "changes, settings, said",
+    [
+        ({"word_names": (), "word_edges": np.zeros((0, 2), np.int32)}, {}, "has no word graph: .*--model kbrd"),
+        ({"item_text": ("",) * DATA.num_items}, {"model": "revcore"}, "has no text on its items"),
+        ({"conversations": tuple(DATA.of_split("train"))}, {}, "has no validation labels"),
+    ],
+    ids=["word graph", "texts", "validation labels"],
+)
+def test_data_without_what_a_run_reads_are_refused(changes, settings, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_kgsf, "load_dialogue", lambda *args, **kwargs: replace(DATA, **changes))
+    with pytest.raises(KgcrsError, match=said):
+        run_kgsf.train_run(replace(TINY, **settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

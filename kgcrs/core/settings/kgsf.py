@@ -126,6 +126,13 @@ class KgsfConfig:
         require(0 <= self.seed < 2**31, "seed", self.seed, "a seed is a whole number from 0 to 2147483647")
         if self.recommender and self.model == "transformer":
             raise KgcrsError("recommender is set, but the model transformer has none: leave --recommender out.")
+        if self.model == "transformer" and not self.reply.max_epochs:
+            raise KgcrsError("reply.max_epochs is 0, but the model transformer only writes replies: give it epochs.")
+        if self.model == "textcnn" and self.reply.max_epochs:
+            raise KgcrsError(
+                f"reply.max_epochs is {self.reply.max_epochs}, but the model textcnn writes no replies: add "
+                "--reply.max-epochs 0."
+            )
         if self.model not in ("kgsf", "revcore"):
             return
         aligned = self.preference.entities and self.preference.words
