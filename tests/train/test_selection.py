@@ -1,4 +1,4 @@
-"""Keeping the best validated parameters: a stage ends with those of its best epoch, not of its last one or its worst."""
+"""Keeping the best validated parameters: a stage ends with those of its best epoch, not of its last or its worst."""
 
 from types import SimpleNamespace
 
