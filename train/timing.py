@@ -52,12 +52,13 @@ def read_timing(run_dir: Path, stage: str) -> Spent | None:
     if not file.is_file():
         return None
     rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_bytes().splitlines():
         try:
-            row = json.loads(line)
+            row = json.loads(line)  # decodes too, so that a line of other bytes is named below
             if row["stage"] == stage:
                 rows.append((float(row["seconds"]), int(row["steps"])))
         except (ValueError, KeyError, TypeError):
-            raise KgcrsError(f"'{file}' is damaged at {line[:40]!r}: delete that line.") from None
+            start = line[:40].decode(errors="replace")
+            raise KgcrsError(f"'{file}' is damaged at {start!r}: delete that line.") from None
     rates = [seconds / steps for seconds, steps in rows if steps > 0]
     return Spent(sum(seconds for seconds, _ in rows), float(np.median(rates))) if rates else None

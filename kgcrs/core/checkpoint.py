@@ -150,10 +150,11 @@ class Checkpoints:
         path = self._path(step)
         try:
             meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-            files, _ = meta["files"], (meta["config_hash"], meta["fields"], meta["sha256"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            files, _ = meta["files"].items(), (meta["config_hash"], meta["sha256"])
+            _ = [[leaf[name] for name in ("path", "kind", "shape", "dtype")] for leaf in meta["fields"]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _Damaged("its meta.json cannot be read") from error
-        for name, size in files.items():
+        for name, size in files:
             file = path / name
             if not file.is_file():
                 raise _Damaged(f"its file '{name}' is missing")
@@ -163,9 +164,9 @@ class Checkpoints:
 
     def _read_arrays(self, step: int, meta: dict[str, Any]) -> list[np.ndarray]:
         fields = meta["fields"]
-        wanted = [np.zeros(field["shape"], np.dtype(field["dtype"])) for field in fields]
-        stored = {_leaf_name(index): array for index, array in enumerate(wanted) if array.size}
         try:
+            wanted = [np.zeros(field["shape"], np.dtype(field["dtype"])) for field in fields]
+            stored = {_leaf_name(index): array for index, array in enumerate(wanted) if array.size}
             if stored:
                 with _orbax() as storage:
                     stored = storage.restore(self._path(step) / "arrays", stored)

@@ -13,8 +13,19 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-NO_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
-"""Files and folders that cannot be used: permissions, read-only disks, missing or mistaken folders."""
+NO_PLACE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+    }
+)
+"""Files and folders that cannot be used: permissions, read-only disks, missing or mistaken folders, names too long."""
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 _EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -74,10 +85,13 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
       main: takes nothing and returns the exit status, or None for success.
 
     Raises:
-      SystemExit: always. 2 after a `KgcrsError`, a full disk or a place that cannot be used, 130 after Ctrl-C, 141
-        when the reader of a pipe left.
+      SystemExit: always. 2 after a `KgcrsError`, a full disk, too little memory or a place that cannot be used, 130
+        after Ctrl-C, 141 when the reader of a pipe left.
       Exception: anything else passes through with its traceback, because it is a defect in the program.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A sign that the terminal's encoding lacks is shown as "?" rather than ending the program.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
         status = main() or 0
         sys.stdout.flush()  # a closed pipe shows here rather than while the interpreter shuts down
@@ -100,7 +114,17 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         else:
             raise
         status = _EXIT_USER_ERROR
+    except Exception as error:
+        if not _is_memory_full(error):
+            raise
+        _say("error: this does not fit in memory: lower the sizes, e.g. dim or batch_size, or free some memory.")
+        status = _EXIT_USER_ERROR
     sys.exit(status)
+
+
+def _is_memory_full(error: Exception) -> bool:
+    # jax has no exception of its own for it, and this module does not import jax.
+    return isinstance(error, MemoryError) or ("RESOURCE_EXHAUSTED" in str(error) and not is_disk_full(error))
 
 
 def _say(sentence: str) -> None:

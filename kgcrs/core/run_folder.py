@@ -70,10 +70,7 @@ class RunFolder:
             raise KgcrsError(f"The folder '{self.path}' holds files that are not a run: choose another --run-dir.")
         lock_folder(self.path)
         if fresh and is_run:
-            for entry in self.path.iterdir():
-                if entry.name == _LOCK:
-                    continue
-                (shutil.rmtree if entry.is_dir() else Path.unlink)(entry)
+            _clear(self.path)
         self.is_resumed = (self.path / "run.json").is_file()
         if self.is_resumed:
             self._check_same(config, values, frozenset(may_differ))
@@ -99,7 +96,7 @@ class RunFolder:
             raise KgcrsError(
                 f"The run folder '{self.path}' is damaged (config.json or run.json): use another --run-dir, or --fresh."
             ) from None
-        check_data(self.path, data, values["data"])
+        # Settings before data: another dataset or seed brings other data, though no file has changed.
         changed = differences({"seed": seed, **config}, {"seed": values["seed"], **values["config"]})
         # A setting that came after the run had no effect on it, and its default stands for that.
         absent = absent_settings(settings, config)
@@ -110,8 +107,18 @@ class RunFolder:
                 f"The run folder '{self.path}' was made with other settings ({'; '.join(told)}): "
                 "repeat them, choose another --run-dir, or add --fresh to start over there."
             )
+        check_data(self.path, data, values["data"])
         if later:
             tell_defaults(self.path / "config.json", later)
+
+
+def _clear(path: Path) -> None:
+    # run.json goes last: until then --fresh may be repeated. config.json goes first: nothing resumes what is left.
+    for entry in sorted(path.iterdir(), key=lambda entry: (entry.name == "run.json", entry.name != "config.json")):
+        if entry.name == _LOCK:
+            continue
+        # What a link points to belongs to somebody else.
+        (shutil.rmtree if entry.is_dir() and not entry.is_symlink() else Path.unlink)(entry)
 
 
 def check_data(run_dir: Path, recorded: str, found: str) -> None:

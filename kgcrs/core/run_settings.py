@@ -25,7 +25,7 @@ def read_settings(run_dir: Path, cls: type[C], system: str, command: str) -> C:
     """
     file = Path(run_dir) / "config.json"
     if not file.is_file():
-        raise KgcrsError(f"--run '{run_dir}' holds no run (config.json is missing): train one with {command}.")
+        raise KgcrsError(f"The folder '{run_dir}' holds no run (config.json is missing): train one with {command}.")
     try:
         recorded = json.loads(file.read_text(encoding="utf-8"))
         config = config_from_dict(cls, recorded)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kgcrs.core.errors import KgcrsError, closest
 from kgcrs.data.dialogue_schema import DialogueData
-from kgcrs.data.roots import ROOT_VARIABLE, FolderSource, find_root, folder_of
+from kgcrs.data.roots import ROOT_VARIABLE, FolderSource, expanded, find_root, folder_of
 from kgcrs.data.sources.crslab import load_crslab
 from kgcrs.data.sources.inspired import load_inspired
 from kgcrs.data.sources.redial import load_redial
@@ -94,7 +94,7 @@ def load_dialogue(name: str, data_root: str | Path | None = None, *, seed: int =
         return load_crslab(folder_of(name, CRSLAB_PREFIX), seed=seed)
     if name.startswith(REDIAL_PREFIX):
         root = data_root if data_root is not None else os.environ.get(ROOT_VARIABLE) or None
-        beside = None if root is None else Path(root).expanduser()
+        beside = None if root is None else expanded(root)
         return load_redial_release(folder_of(name, REDIAL_PREFIX), data_root=beside, seed=seed)
     source = dialogue_source_of(name)
     return source.read(find_root(name, data_root) if source.folder else Path(), seed)

@@ -56,7 +56,7 @@ def parse_json_lines(text: str, place: str) -> list[Record]:
     for number, line in enumerate(text.split("\n"), 1):
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # ValueError also of a number with thousands of digits
             raise KgcrsError(
                 f"{place}, line {number} is not a whole JSON record: it may be cut short; copy the file again."
             ) from None
@@ -73,7 +73,7 @@ def read_json(path: Path, kind: type) -> Any:
     text = read_text(path)
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise KgcrsError(f"{path}{line} is not JSON: it may be cut short; copy the file again.") from None
     return typed(value, kind, str(path))

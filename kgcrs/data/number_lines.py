@@ -108,17 +108,25 @@ def read_number_lines(path: Path) -> NumberLines:
     except (ValueError, OverflowError):
         fits = False
     if not fits:
-        place, value = next((place, cell) for place, cell in enumerate(cells) if not _is_id(cell))
+        place, value = next((place, cell) for place, cell in enumerate(cells) if not 0 <= whole(cell) <= _MOST)
         line = int(np.searchsorted(np.cumsum(per_line), place, side="right")) + 1
         raise KgcrsError(
-            f"{path}, line {line}: '{value.decode()}' is not a whole number from 0 to {_MOST}; "
+            f"{path}, line {line}: '{value.decode()[:80]}' is not a whole number from 0 to {_MOST}; "
             "a line holds ids separated by blanks."
         )
     return NumberLines(path, numbers.astype(np.int32), per_line)
 
 
-def _is_id(cell: bytes) -> bool:
-    return cell.isdigit() and int(cell) <= _MOST
+def whole(digits: str | bytes) -> int:
+    """Returns the number that digits stand for; -1 for anything else, and for more digits than int() reads.
+
+    >>> whole("007"), whole("-7"), whole(""), whole("9" * 5000)
+    (7, -1, -1, -1)
+    """
+    try:
+        return int(digits) if digits.isdigit() else -1
+    except ValueError:
+        return -1
 
 
 def _cells_per_line(raw: bytes) -> npt.NDArray[np.int64]:

@@ -43,7 +43,7 @@ def find_root(dataset: str, data_root: str | Path | None) -> Path:
             f"The dataset '{dataset}' is read from files: give --data-root or set the environment variable "
             f"{ROOT_VARIABLE} to the folder that contains them, or use 'synthetic', which needs none."
         )
-    return Path(root).expanduser()
+    return expanded(root)
 
 
 def folder_of(dataset: str, prefix: str) -> Path:
@@ -55,4 +55,16 @@ def folder_of(dataset: str, prefix: str) -> Path:
     text = dataset.removeprefix(prefix)
     if not text:
         raise KgcrsError(f"'{dataset}' names no folder: write it as {prefix}PATH, such as {prefix}my_data.")
-    return Path(text).expanduser()
+    return expanded(text)
+
+
+def expanded(path: str | Path) -> Path:
+    """Returns a path as typed, with the folder that a leading ~ or ~name stands for.
+
+    Raises:
+      KgcrsError: when nobody has that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):  # ValueError: a name with characters that no name has
+        raise KgcrsError(f"'{path}' begins with ~ but names no home folder here: write the folder out.") from None

@@ -69,7 +69,7 @@ def _talk(args: argparse.Namespace, run_dir: Path) -> int:
 
     from kgcrs.algorithms.trained_agent import load_agent, read_config
     from kgcrs.demo.chat import Chat
-    from kgcrs.demo.keeping import Keeper
+    from kgcrs.demo.keeping import Keeper, kept_files
     from kgcrs.demo.kept_chat import run_chat
     from kgcrs.demo.lookup import noun_of
     from kgcrs.demo.phrases import find_user, is_visitor
@@ -87,8 +87,7 @@ def _talk(args: argparse.Namespace, run_dir: Path) -> int:
             user = data.num_users if is_visitor(args.user) else find_user(args.user, data.user_names)
         names = names_of(data, protocol.question)
         view = Terminal(names, noun_of(data.name), protocol.max_turns)
-        save, saved = (Path(name).expanduser() if name else None for name in (args.save, args.replay))
-        goes_on = save is not None and saved is not None and save.resolve() == saved.resolve()
+        save, saved, goes_on = kept_files(args.save, args.replay)
         keeper = Keeper(save, partial(save_transcript, names=names), goes_on=goes_on)
         chat = Chat(agent, view, seed=args.seed or 0, user=user, keeper=keeper)
         recorded = load_transcript(saved, names, chat.name) if saved else None

@@ -18,6 +18,7 @@ from kgcrs.core.settings.dialogue import DecodeConfig
 from kgcrs.data.dialogue_build import merge_turns
 from kgcrs.data.dialogue_schema import RECOMMENDER, SEEKER, Turn
 from kgcrs.data.live_linker import unknown_titles
+from kgcrs.data.number_lines import whole
 from kgcrs.demo.dialogue_transcript import Exchange, Talk, kept, kgsf_name, save_talk
 from kgcrs.demo.dialogue_view import COMMANDS, DialogueView
 from kgcrs.demo.keeping import Keeper
@@ -156,7 +157,7 @@ class DialogueChat(KeptChat):
             raise KgcrsError("There is no movie to explain: all that I know were named.")
         place = 0
         if argument.isdecimal():
-            place = int(argument[:9]) - 1
+            place = whole(argument) - 1
             if not 0 <= place < len(titles):
                 raise KgcrsError(f"There is no number {quoted(argument)} in the list: use 1 to {len(titles)}.")
         elif argument:
@@ -165,9 +166,10 @@ class DialogueChat(KeptChat):
 
     def _top(self, argument: str) -> None:
         most = min(MOST_LISTED, self.trained.data.num_items)
-        if not argument.isdecimal() or not 1 <= int(argument[:9]) <= most:
+        top = whole(argument)
+        if not 1 <= top <= most:
             raise KgcrsError(f"/top takes a number from 1 to {most}, such as /top {min(10, most)}.")
-        self.top = int(argument)
+        self.top = top
         if not self.spoken:
             self.view.say(f"I will list {self.view.look.many(self.top)}.", style="magenta")
             return
@@ -176,9 +178,9 @@ class DialogueChat(KeptChat):
 
     def _forget(self, argument: str) -> None:
         self._begun()
-        if argument and not (argument.isdecimal() and int(argument[:9])):
+        steps = min(whole(argument or "1"), len(self.spoken))
+        if steps < 1:
             raise KgcrsError(f"/forget takes a number of messages, such as /forget 2, not {quoted(argument)}.")
-        steps = min(int(argument[:9] or 1), len(self.spoken))
         self.spoken = self.spoken[:-steps]
         self.view.say(f"Forgotten: your last {'message' if steps == 1 else f'{steps} messages'}.", style="magenta")
         if self.spoken:

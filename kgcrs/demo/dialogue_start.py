@@ -16,7 +16,7 @@ from kgcrs.core.settings.dialogue import DecodeConfig
 from kgcrs.demo.dialogue_chat import DEFAULT_TOP, DialogueChat, replay_talk
 from kgcrs.demo.dialogue_transcript import load_talk, save_talk
 from kgcrs.demo.dialogue_view import DialogueView
-from kgcrs.demo.keeping import Keeper
+from kgcrs.demo.keeping import Keeper, kept_files
 from kgcrs.demo.kept_chat import run_chat
 
 OWN_FLAGS = ("method", "beams", "temperature", "top_k", "top")
@@ -45,8 +45,7 @@ def talk_kgsf(args: argparse.Namespace, run_dir: Path) -> int:
     decode, top = style_of(args, config.decode), DEFAULT_TOP if args.top is None else args.top
     if not 1 <= top <= MOST_LISTED:
         raise KgcrsError(f"--top is {top}, but a list has 1 to {MOST_LISTED} movies.")
-    save, saved = (Path(name).expanduser() if name else None for name in (args.save, args.replay))
-    goes_on = save is not None and saved is not None and save.resolve() == saved.resolve()
+    save, saved, goes_on = kept_files(args.save, args.replay)
     # Both messages stand for seconds of waiting on ReDial.
     with Console(stderr=True).status("waking the recommender up ...") as status:
         trained = load_kgsf(run_dir, args.data_root)

@@ -7,9 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kgcrs.core.errors import KgcrsError
+from kgcrs.data.roots import expanded
 from kgcrs.demo.transcript import check_writable, free_name
 
 DEFAULT_FILE = "conversation.json"
+
+
+def kept_files(save: str | None, replay: str | None) -> tuple[Path | None, Path | None, bool]:
+    """The files of `--save` and `--replay`, and whether they are the same: then the conversation goes on.
+
+    Raises:
+      KgcrsError: a name that no file can have.
+    """
+    file, saved = (expanded(name) if name else None for name in (save, replay))
+    try:
+        return file, saved, file is not None and saved is not None and file.resolve() == saved.resolve()
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+        raise KgcrsError(f"'{save}' or '{replay}' leads to no file: choose other names.") from None
 
 
 class Keeper:
@@ -51,7 +66,7 @@ class Keeper:
         Raises:
           KgcrsError: it cannot be written.
         """
-        wanted = Path(name).expanduser() if name else self.file or Path(DEFAULT_FILE)
+        wanted = expanded(name) if name else self.file or Path(DEFAULT_FILE)
         check_writable(wanted)
         if wanted not in self._asked_for:
             self._asked_for[wanted] = wanted if wanted == self.file else free_name(wanted)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from kgcrs.core.errors import KgcrsError, closest
+from kgcrs.data.number_lines import whole
 from kgcrs.demo.reasons import Reply
 from kgcrs.demo.session import Message
 
@@ -134,8 +135,8 @@ def find_user(text: str, names: Sequence[str]) -> int:
     number = _unquoted(text)
     if number in names:
         return list(names).index(number)
-    if number.isdecimal() and int(number) < len(names):
-        return int(number)
+    if 0 <= whole(number) < len(names):
+        return whole(number)
     if re.fullmatch(r"-?\d+", number):
         raise KgcrsError(f"There is no user {quoted(number)}: numbers go from 0 to {len(names) - 1}, or say new.")
     return find_name(text, names, "user")

@@ -7,6 +7,7 @@ surviving answers; those taken back are gone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -99,28 +100,52 @@ def write_conversation(file: Path, values: dict[str, Any]) -> None:
     """
     check_writable(file)
     text = json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False)
-    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished = _unfinished(file)
     try:
         with unfinished.open("w", encoding="utf-8") as out:
             out.write(text + "\n")
             out.flush()
             os.fsync(out.fileno())
         os.replace(unfinished, file)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise KgcrsError(f"The conversation cannot be saved as '{file}': {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError):
+            unfinished.unlink(missing_ok=True)
+        raise KgcrsError(f"The conversation cannot be saved as '{file}': {_reason(error)}.") from None
 
 
 def check_writable(file: Path) -> None:
     """Raises KgcrsError, before anything is said, when a conversation could not be kept in `file`."""
+    try:
+        problem = _problem(file)
+    except (OSError, ValueError, RuntimeError) as error:
+        problem = f"A conversation cannot be kept in '{file}' ({_reason(error)}): choose another name."
+    if problem:
+        raise KgcrsError(problem)
+
+
+def _problem(file: Path) -> str:
+    """What keeps a conversation out of `file`, as a sentence; "" when nothing does."""
     if file.is_dir():
-        raise KgcrsError(f"'{file}' is a folder: name a file to save in.")
+        return f"'{file}' is a folder: name a file to save in."
     if not file.parent.is_dir():
-        raise KgcrsError(f"There is no folder '{file.parent}' to save in: make it, or choose another file.")
+        return f"There is no folder '{file.parent}' to save in: make it, or choose another file."
     if not os.access(file.parent, os.W_OK):
-        raise KgcrsError(f"The folder '{file.parent}' cannot be written to: choose another file.")
+        return f"The folder '{file.parent}' cannot be written to: choose another file."
     if not _may_replace(file):
-        raise KgcrsError(f"'{file}' exists and is not a saved conversation: choose another name.")
+        return f"'{file}' exists and is not a saved conversation: choose another name."
+    # Fails for names that no file can have, and for those that are too long with the ending of an unfinished file.
+    with contextlib.suppress(FileNotFoundError):
+        _unfinished(file).lstat()
+    return ""
+
+
+def _unfinished(file: Path) -> Path:
+    """Where a conversation is written before it takes its place."""
+    return file.with_name(f".{file.name}.unfinished")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def free_name(file: Path) -> Path:

@@ -12,9 +12,11 @@ import re
 from collections.abc import Sequence
 
 from kgcrs.core.errors import KgcrsError, closest
+from kgcrs.data.number_lines import whole
 
 _MOST_IDS = 4
-_NUMBER = re.compile(r"#?(\d+)")
+_LONGEST_SHOWN = 80
+_NUMBER = re.compile(r"#?(\d+)|-\d+")
 
 
 def find_id(text: str | int, names: Sequence[str], noun: str) -> int:
@@ -44,16 +46,14 @@ def find_id(text: str | int, names: Sequence[str], noun: str) -> int:
         raise KgcrsError(f"{len(found)} {noun}s are called '{wanted}': say which one by its id, {ids}{more}.")
     number = _NUMBER.fullmatch(wanted)
     if number:
-        return _in_range(int(number[1]), wanted, names, noun)
-    if re.fullmatch(r"-\d+", wanted):
-        return _in_range(int(wanted), wanted, names, noun)
+        return _in_range(whole(number[1]) if number[1] else -1, wanted, names, noun)
     hint = closest(wanted, names) or f" Give a name, or an id from 0 to {len(names) - 1}."
     raise KgcrsError(f"There is no {noun} '{wanted}'.{hint}" if wanted else f"The {noun} has no name.{hint}")
 
 
 def _in_range(number: int, text: str, names: Sequence[str], noun: str) -> int:
     if not 0 <= number < len(names):
-        raise KgcrsError(f"There is no {noun} {text}: ids go from 0 to {len(names) - 1}.")
+        raise KgcrsError(f"There is no {noun} {text[:_LONGEST_SHOWN]}: ids go from 0 to {len(names) - 1}.")
     return number
 
 

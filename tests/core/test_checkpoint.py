@@ -153,6 +153,15 @@ def change_fingerprint(folder):
     (folder / "meta.json").write_text(json.dumps({**meta, "sha256": "0" * 64}))
 
 
+def change_field(**changes):
+    def damage(folder):
+        meta = json.loads((folder / "meta.json").read_text())
+        first = {name: value for name, value in {**meta["fields"][0], **changes}.items() if value is not None}
+        (folder / "meta.json").write_text(json.dumps({**meta, "fields": [first, *meta["fields"][1:]]}))
+
+    return damage
+
+
 # Undecodable bytes make the storage library stop in the middle; what its threads say then is not ours.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
@@ -164,6 +173,9 @@ def change_fingerprint(folder):
         (lambda folder: (folder / "meta.json").unlink(), "meta.json cannot be read"),
         (lambda folder: (folder / "meta.json").write_text('{"files": '), "meta.json cannot be read"),
         (lambda folder: (folder / "meta.json").write_text("[]"), "meta.json cannot be read"),
+        (lambda folder: (folder / "meta.json").write_text('{"files": []}'), "meta.json cannot be read"),
+        (change_field(shape=None), "meta.json cannot be read"),
+        (change_field(path=None), "meta.json cannot be read"),
         (lambda folder: (folder / "arrays" / "_METADATA").unlink(), "file 'arrays/_METADATA' is missing"),
     ],
 )
@@ -175,6 +187,13 @@ def test_damage_is_told_with_the_way_out(saved, damage, words):
     assert "step_00000002' is damaged" in said and "step 1 is intact: delete the damaged folder" in said
     assert saved.restore(state_of(0), step=1).step == 1
     damage(saved.folder / "step_00000001")
+    with pytest.raises(KgcrsError, match="no older one is intact"):
+        saved.restore(state_of(0))
+
+
+def test_an_older_one_with_a_foreign_field_is_not_intact(saved):
+    change_field(dtype="no such")(saved.folder / "step_00000001")
+    (saved.folder / "step_00000002" / "meta.json").unlink()
     with pytest.raises(KgcrsError, match="no older one is intact"):
         saved.restore(state_of(0))
 

@@ -54,6 +54,41 @@ def test_a_full_disk_is_one_sentence(capsys):
     assert said.startswith("error: the disk is full while writing runs/a:")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4000000000000 bytes."),
+    ],
+)
+def test_too_little_memory_is_one_sentence(error, capsys):
+    code, said = ended(raising(error), capsys)
+    assert code == 2 and said.count("\n") == 1
+    assert said.startswith("error: this does not fit in memory: lower the sizes, e.g. dim or batch_size")
+
+
+def test_a_name_too_long_is_one_sentence(tmp_path, capsys):
+    code, said = ended(lambda: (tmp_path / ("x" * 300)).mkdir(), capsys)
+    assert code == 2 and said.count("\n") == 1
+    assert "cannot be read or written (File name too long): choose another place" in said
+
+
+def test_signs_that_the_terminal_lacks_do_not_end_a_program():
+    program = (
+        "import sys; from kgcrs.core.errors import run_main\n"
+        "run_main(lambda: print('a\u2581') or print('b\u2581', file=sys.stderr))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr.split()) == (0, [b"a?"], [b"b?"])
+
+
 def test_defects_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_main(raising(ZeroDivisionError()))

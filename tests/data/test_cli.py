@@ -74,6 +74,21 @@ def test_names_and_roots_that_cannot_be_used(monkeypatch, tmp_path):
         kgcrs.data.load("lastfm_star")
 
 
+@pytest.mark.parametrize("folder", ["~nosuchuser/data", "~a\0b/data"])
+@pytest.mark.parametrize(
+    "load_fn",
+    [
+        lambda folder: kgcrs.data.load("lastfm", folder),
+        lambda folder: kgcrs.data.load_kg(f"kgat:{folder}"),
+        lambda folder: kgcrs.data.load_dialogue(f"crslab:{folder}"),
+        lambda folder: kgcrs.data.load_dialogue("redial:here", folder),
+    ],
+)
+def test_home_folders_of_nobody(load_fn, folder):
+    with pytest.raises(KgcrsError, match="begins with ~ but names no home folder here: write the folder out"):
+        load_fn(folder)
+
+
 def run(*words):
     environment = {k: v for k, v in os.environ.items() if k != "KGCRS_DATA"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))

@@ -24,6 +24,7 @@ def test_reads_plain_and_gzipped_lines(tmp_path, file):
         ('{"a": 1}\n\n{"a": 1}', "place, line 2 is not a whole JSON record"),
         ('{"a": 1}\n[1]', r"place, line 2 is \[1\], but it must be a table"),
         ("[" * 100_000, "place, line 1 is not a whole JSON record"),
+        ('{"a": %s}' % ("9" * 5000), "place, line 1 is not a whole JSON record"),
     ],
 )
 def test_bad_lines_are_named(text, part):
@@ -36,6 +37,9 @@ def test_missing_and_damaged_files(tmp_path):
         read_json_lines(tmp_path, "a", hint="copy it")
     (tmp_path / "a.json").write_text('{"a":\n 1,,}')
     with pytest.raises(KgcrsError, match="a.json, line 2 is not JSON"):
+        read_json(tmp_path / "a.json", dict)
+    (tmp_path / "a.json").write_text("9" * 5000)
+    with pytest.raises(KgcrsError, match="a.json is not JSON"):
         read_json(tmp_path / "a.json", dict)
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(KgcrsError, match=r"a.json is \[\], but it must be a table"):

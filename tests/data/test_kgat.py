@@ -124,6 +124,8 @@ def test_an_empty_graph_is_said(folder):
         ("train", "2 3 0", "2 3.0 0", ["train.txt, line 2: '3.0'"]),
         ("test", "1 2", "1 -2", ["test.txt, line 2: '-2' is not a whole number from 0"]),
         ("train", "0 0 1 2", "0 0 1 2147483648", ["train.txt, line 1: '2147483648'"]),
+        ("train", "0 0 1 2", "0 0 1 " + "9" * 5000, ["train.txt, line 1: '999", "is not a whole number from 0"]),
+        ("user_list", "bob 1", "bob " + "9" * 5000, ["user_list.txt, line 3: 'bob 999", "gives no new id"]),
         ("train", "0 0 1 2", "0 0 1 1_0", ["train.txt, line 1: '1_0' is not a whole number"]),
         ("train", "0 0 1 2", "0 0 +1 2", ["train.txt, line 1: '+1' is not a whole number"]),
         ("kg_final", "5 1 2", "-5 1 2", ["kg_final.txt, line 3: '-5' is not a whole number from 0"]),

@@ -66,6 +66,8 @@ def test_the_graph_of_the_redial_folder_is_used_when_at_hand(archive, tmp_path, 
     told = {conversation.id: conversation for conversation in data.conversations}
     assert told["10"].turns[0].entities == (3,) and told["11"].split == 1
     assert [c.id for c in data.of_split("valid")] == ["11"] and data.word_names
+    # The published links know conversations 10 and 20 alone.
+    assert any("links do not cover: 9 of 11" in remark for remark in data.remarks)
     monkeypatch.setenv("KGCRS_DATA", str(tmp_path / "root"))
     assert load_dialogue(f"redial:{archive}").conversations == data.conversations
     monkeypatch.delenv("KGCRS_DATA")
@@ -93,6 +95,8 @@ def test_the_random_tenth_depends_on_the_seed_alone():
         ("movies_with_mentions.csv", "movieId,movieName\n", "lists no movies"),
         ("movies_with_mentions.csv", "movieId,movieName\n900\n", "line 2 has no movieId or no movieName"),
         ("movies_with_mentions.csv", "", "must have the columns"),
+        ("movies_with_mentions.csv", CSV + '903,"Home' + "\nx" * 2**17, "line 5 is not CSV .*: close its quotes"),
+        ("movies_with_mentions.csv", '"' + "\nx" * 2**17 + CSV, "line 1 is not CSV .*: close its quotes"),
     ],
 )
 def test_bad_files_are_named(folder, name, text, part):

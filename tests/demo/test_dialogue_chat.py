@@ -11,7 +11,7 @@ from rich.console import Console
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.dialogue import DecodeConfig
 from kgcrs.demo.__main__ import main
-from kgcrs.demo.dialogue_chat import LONGEST_MESSAGE, DialogueChat, replay_talk
+from kgcrs.demo.dialogue_chat import DEFAULT_TOP, LONGEST_MESSAGE, DialogueChat, replay_talk
 from kgcrs.demo.dialogue_transcript import load_talk, save_talk
 from kgcrs.demo.dialogue_view import DialogueView
 from kgcrs.demo.keeping import Keeper
@@ -63,9 +63,11 @@ def test_every_strange_line_gets_one_sentence_and_costs_nothing(talk):
         "/top many",
         "x" * (LONGEST_MESSAGE + 1),
     ]
-    late = ["/why 99", "/why zzz", "/forget x", "/forget 0", "/top"]
+    late = ["/why 99", "/why zzz", "/forget x", "/forget 0", "/top", "/top 000000001999", "/why 000000001999"]
+    late += [f"{command} {'9' * 5000}" for command in ("/top", "/why", "/forget")]
+    late += [f"/save {name}" for name in ("~nosuchuser/x.json", "x" * 300, "y" * 250 + ".json", "a\0.json", "\ud83d")]
     screen, chat = talk(*strange, "hello \x1b[2J [/red] \ufffd", *late)
-    assert len(chat.spoken) == 1 and chat.spoken[0].message == "hello [2J [/red] \ufffd"
+    assert chat.top == DEFAULT_TOP and len(chat.spoken) == 1 and chat.spoken[0].message == "hello [2J [/red] \ufffd"
     assert screen.count("↳") == len(strange + late) and "\x1b" not in screen
     assert "type /help to see all" in screen and "(1,000,001 characters)" in screen
 
@@ -152,6 +154,11 @@ def test_the_program_tells_runs_apart(tmp_path, monkeypatch, capsys):
         (["--user", "3"], "--user is for runs of KGenSam"),
         (["--top", "0"], "--top is 0"),
         (["--beams", "0"], "decode.beams is 0"),
+        (["--temperature", "inf"], "decode.temperature is inf, but it must be from 1e-06 to .*greedy"),
+        (["--save", "x" * 250 + ".json"], "File name too long"),
+        (["--save", "~nosuchuser/x.json"], "begins with ~ but names no home folder"),
+        (["--replay", "~nosuchuser/x.json"], "begins with ~ but names no home folder"),
+        (["--save", "a\0", "--replay", "a\0"], "leads to no file"),
         (["--replay", "x.json", "--top-k", "3"], "leave --top-k out"),
         (["--replay", "x.json", "--seed", "3"], "leave --user and --seed out"),
         (["--replay", str(tmp_path / "none.json")], "no saved conversation"),
@@ -163,6 +170,19 @@ def test_the_program_tells_runs_apart(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("spooky\n"))
     assert main(["--run", str(run), "--method", "beam", "--beams", "2"]) == 0
     assert "Recommended" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, 1e-50, 1e39, float("inf"), float("nan")])
+def test_temperatures_that_draw_nothing_are_refused(temperature):
+    with pytest.raises(KgcrsError, match="decode.temperature is .* from 1e-06 to 1e.06: choose decode.method greedy"):
+        DecodeConfig(temperature=temperature).validate()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e6])
+def test_the_outermost_temperatures_can_be_kept(talk, tmp_path, temperature):
+    decode = DecodeConfig(method="sampled", length=12, temperature=temperature, top_k=3)
+    _, chat = talk("spooky", save=tmp_path / "chat.json", decode=decode)
+    assert load_talk(tmp_path / "chat.json", KGSF.data, chat.name) == chat.transcript()
 
 
 def test_ctrl_c_keeps_the_file_and_says_goodbye(tmp_path, monkeypatch):

@@ -179,6 +179,32 @@ def test_an_interrupted_save_leaves_the_earlier_file(file, monkeypatch):
     assert [other.name for other in file.parent.iterdir()] == ["chat.json"]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x" * 300, "File name too long"),
+        ("y" * 250 + ".json", "File name too long"),  # too long only while it is unfinished
+        ("z" * 300 + "/chat.json", "File name too long"),
+        ("nul\0.json", "null byte"),
+        ("\ud83d.json", "surrogates not allowed"),
+    ],
+)
+def test_names_that_no_file_can_have(tmp_path, name, said):
+    for keep in (check_writable, lambda file: save_transcript(file, TRANSCRIPT, NAMES)):
+        with pytest.raises(KgcrsError, match=f"A conversation cannot be kept in .*{said}.*choose another name"):
+            keep(tmp_path / name)
+
+
+def test_a_failed_save_is_one_sentence_even_when_its_rest_stays(file, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(type(file), "unlink", fail)
+    with pytest.raises(KgcrsError, match="cannot be saved as '.*chat.json': Input/output error"):
+        save_transcript(file, TRANSCRIPT, NAMES)
+
+
 def test_free_names(tmp_path):
     file = tmp_path / "chat.json"
     assert free_name(file) == file

@@ -105,4 +105,10 @@ class DecodeConfig:
             require(getattr(self, name) >= 1, f"decode.{name}", getattr(self, name), "it must be at least 1")
         for name in ("block", "top_k"):
             require(getattr(self, name) >= 0, f"decode.{name}", getattr(self, name), "it must be at least 0")
-        require(self.temperature > 0, "decode.temperature", self.temperature, "it must be positive")
+        require(
+            # Scores beyond that are infinite in single precision, and nothing can be drawn.
+            1e-6 <= self.temperature <= 1e6,
+            "decode.temperature",
+            self.temperature,
+            "it must be from 1e-06 to 1e+06: choose decode.method greedy for what 0 would mean",
+        )

@@ -67,6 +67,7 @@ class BprConfig:
         for name in ("dim", "batch_size", "max_epochs", "eval_every", "patience"):
             require(getattr(self, name) >= 1, f"bpr.{name}", getattr(self, name), "it must be at least 1")
         require(self.lr > 0, "bpr.lr", self.lr, "a learning rate is positive")
+        require(self.init_scale > 0, "bpr.init_scale", self.init_scale, "a standard deviation is positive")
         require(self.l2 >= 0, "bpr.l2", self.l2, "a penalty is at least 0")
         require(self.warm_epochs >= 0, "bpr.warm_epochs", self.warm_epochs, "0 means no warm start")
         require(self.mf_epochs >= 0, "bpr.mf_epochs", self.mf_epochs, "0 means a random start")
@@ -172,6 +173,8 @@ class SamplerConfig:
             "gnn_every",
         ):
             require(getattr(self, name) >= 1, f"sampler.{name}", getattr(self, name), "it must be at least 1")
+        require(self.random_nodes >= 0, "sampler.random_nodes", self.random_nodes, "a number is at least 0")
+        require(self.lr > 0, "sampler.lr", self.lr, "a learning rate is positive")
         require(self.temperature > 0, "sampler.temperature", self.temperature, "a temperature is positive")
         require(self.memory_radius > 0, "sampler.memory_radius", self.memory_radius, "a length is positive")
         require(self.perturbation >= 0, "sampler.perturbation", self.perturbation, "a length is at least 0")

@@ -12,6 +12,7 @@ Movies that the graph lacks stand only in the text, as `@<movie id>`; they becom
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ from kgcrs.data.sources.conceptnet import WordGraph, word_graph
 from kgcrs.data.tsv import read_text
 
 ROLES = {"seeker": SEEKER, "user": SEEKER, "recommender": RECOMMENDER, "system": RECOMMENDER}
+_MAX_ID = 2**31 - 1
+_ID = f"a whole number from 0 to {_MAX_ID}"
 
 
 def load_crslab(folder: Path, *, seed: int = 0) -> DialogueData:
@@ -48,7 +51,7 @@ def load_crslab(folder: Path, *, seed: int = 0) -> DialogueData:
     told = {split: _dialogs(folder, split) for split in SPLITS}
     utterances = [utterance for dialogs in told.values() for _, dialog in dialogs for utterance in dialog]
     key_of_mark = _marks(utterances)
-    number = read_json(folder / "entity2id.json", dict) if (folder / "entity2id.json").is_file() else {}
+    number = _numbers(folder / "entity2id.json")
     movies = [key for utterance in utterances for key in _names(utterance, "movies", "movie")]
     marked = [key_of_mark.get(mark, f"@{mark}") for u in utterances for mark in ITEM_MARK.findall(u["text"])]
     keys = dict.fromkeys([*_catalogue(folder, number), *movies, *marked])
@@ -134,6 +137,20 @@ def _marks(utterances: Iterable[Record]) -> dict[str, str]:
     return {mark: counter.most_common(1)[0][0] for mark, counter in votes.items()}
 
 
+def _is_id(value: object) -> bool:
+    # true and false are whole numbers in Python; the graph holds int32.
+    return type(value) is int and 0 <= value <= _MAX_ID
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Returns the number of each entity, {} when there is no such file."""
+    number: dict[str, int] = read_json(path, dict) if path.is_file() else {}
+    for name, node in number.items():
+        if not _is_id(node):
+            raise KgcrsError(f"{path} numbers '{name}' {json.dumps(node)[:40]}: write {_ID}.")
+    return number
+
+
 def _catalogue(folder: Path, number: Mapping[str, int]) -> list[str]:
     """Returns the names of the movies in movie_ids.json, [] when there is none."""
     path = folder / "movie_ids.json"
@@ -142,7 +159,7 @@ def _catalogue(folder: Path, number: Mapping[str, int]) -> list[str]:
     name_of = {node: name for name, node in number.items()}
     movies = []
     for node in read_json(path, list):
-        if node not in name_of:
+        if not _is_id(node) or node not in name_of:
             raise KgcrsError(f"{path} lists {node}, which entity2id.json does not number: take both from one release.")
         movies.append(name_of[node])
     return movies
@@ -152,10 +169,13 @@ def _nodes(folder: Path, number: Mapping[str, int]) -> Nodes:
     path = folder / "dbpedia_subkg.json"
     rows = []
     for head, edges in read_json(path, dict).items():
+        node = int(head) if head.isdecimal() and len(head) <= len(str(_MAX_ID)) else None
         for edge in typed(edges, list, f"{path}, node {head}"):
-            if not (head.isdigit() and isinstance(edge, list) and len(edge) == 2 and all(type(n) is int for n in edge)):
-                raise KgcrsError(f"{path}, node {head}: {edge} is not an edge; write [relation, tail] in numbers.")
-            rows.append((int(head), edge[0], edge[1]))
+            if not (isinstance(edge, list) and len(edge) == 2 and all(map(_is_id, (node, *edge)))):
+                raise KgcrsError(
+                    f"{path}, node {head}: {edge} is not an edge; write node, relation and tail each as {_ID}."
+                )
+            rows.append((node, *edge))
     triples = np.array(rows, np.int32).reshape(-1, 3)
     relations = {int(r): f"relation #{r}" for r in np.unique(triples[:, 1])}
     return Nodes({node: name for name, node in number.items()}, relations, triples, str(path))

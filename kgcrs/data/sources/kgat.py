@@ -16,7 +16,7 @@ import numpy as np
 from kgcrs.core.errors import KgcrsError
 from kgcrs.data.kg_build import Rows, build_kg
 from kgcrs.data.kg_schema import KgData
-from kgcrs.data.number_lines import SUFFIXES, read_number_lines
+from kgcrs.data.number_lines import SUFFIXES, read_number_lines, whole
 from kgcrs.data.schema import IntArray
 from kgcrs.data.sources.kg_tables import numbered
 from kgcrs.data.tsv import find_table, read_text
@@ -113,12 +113,13 @@ def _names(folder: Path, noun: str) -> tuple[str, ...]:
     names: list[str | None] = [None] * len(lines)
     for row, line in enumerate(lines):
         number, name = _entry(line.split(), columns)
-        if not number.isdecimal() or int(number) >= len(lines) or names[int(number)] is not None:
+        place = whole(number)
+        if not 0 <= place < len(lines) or names[place] is not None:
             raise KgcrsError(
                 f"{path}, line {row + 2}: '{line[:80]}' gives no new id from 0 to {len(lines) - 1}; "
                 "list every id once, as 'org_id remap_id'."
             )
-        names[int(number)] = name
+        names[place] = name
     return tuple(name or f"{noun} #{number}" for number, name in enumerate(names))
 
 

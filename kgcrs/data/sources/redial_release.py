@@ -62,6 +62,12 @@ def load_redial_release(
             *entities.remarks,
             f"Valid is KGSF's: {len(valid):,} of its {len(published):,} conversations.",
         ]
+        unlinked = [str(record.get("conversationId")) not in links for record in (*train, *test)]
+        if any(unlinked):
+            remarks.append(
+                f"Conversations that the published links do not cover: {sum(unlinked):,} of {len(unlinked):,}; genres "
+                "and persons that they name are not found, so their contexts are movies and words alone."
+            )
     else:
         movies = _movies(_text(path, MOVIES), f"{path}/{MOVIES}")
         entities = no_entity_graph([movie["title"] for movie in movies])
@@ -104,14 +110,20 @@ def _text(path: Path, name: str) -> str:
 
 def _movies(text: str, place: str) -> list[Record]:
     """Returns the movies of the release's table, with the two fields that its catalogue has."""
-    rows = csv.DictReader(io.StringIO(text))
-    named = rows.fieldnames or []
+    reader = csv.DictReader(io.StringIO(text))
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise KgcrsError(
+            f"{place}, line {reader.line_num + 1} is not CSV ({error}): close its quotes, or copy the file again."
+        ) from None
+    named = reader.fieldnames or []
     if not {"movieId", "movieName"} <= set(named):
         raise KgcrsError(f"{place} must have the columns movieId and movieName, and its header reads {named}.")
     movies = []
-    for row in rows:
+    for line, row in rows:
         if not row["movieId"] or row["movieName"] is None:
-            raise KgcrsError(f"{place}, line {rows.line_num} has no movieId or no movieName: {_HINT}.")
+            raise KgcrsError(f"{place}, line {line} has no movieId or no movieName: {_HINT}.")
         movies.append({"movieId": row["movieId"], "title": " ".join(row["movieName"].split())})
     if not movies:
         raise KgcrsError(f"{place} lists no movies: {_HINT}.")
