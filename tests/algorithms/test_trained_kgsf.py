@@ -47,7 +47,8 @@ def test_what_is_wrong_is_told(run_dir, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(KgcrsError, match="no trained recommender yet"):
         load_kgsf(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(values | {"model": "textcnn", "reply": values["reply"] | {"max_epochs": 0}}))
+    silent = {"model": "textcnn", "reply": values["reply"] | {"max_epochs": 0}}
+    (tmp_path / "config.json").write_text(json.dumps(values | silent))
     with pytest.raises(
         KgcrsError, match="is 'textcnn', which cannot be talked with: name a run of kgsf or kbrd or kecrs"
     ):
