@@ -105,6 +105,8 @@ def make_plan(data: DialogueData, config: PreferenceConfig) -> KgsfPlan:
         words=config.words,
         bidirectional=config.mim_bidirectional,
     )
+    if config.mim != "preset":
+        plan = plan._replace(mim=config.mim)
     check_kgsf_plan(plan)
     return plan
 

@@ -7,6 +7,7 @@ answer = trained.answer(["I love scary movies like Jaws (1975)"])
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,8 +94,13 @@ class TrainedKgsf:
           Answer; see `Answer.text` and `Answer.listed`.
 
         Raises:
-          KgcrsError: nothing was said in the last message, or `decode` contradicts itself.
+          KgcrsError: nothing was said in the last message, something is no message, or `decode` contradicts itself.
         """
+        if isinstance(conversation, str) or not all(isinstance(text, str) for text in conversation):
+            raise KgcrsError(
+                f"conversation is {reprlib.repr(conversation)}: give a list of messages, such as "
+                '["Hi", "Hello! What do you like?", "Something funny"].'
+            )
         if not conversation:
             raise KgcrsError("The conversation is empty: give at least one message, the seeker's.")
         last = len(conversation) - 1

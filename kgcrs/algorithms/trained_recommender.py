@@ -95,7 +95,7 @@ def _system_of(run_dir: Path) -> str:
         parent = run_dir.parent
         near = [str(parent / other.name) for other in parent.iterdir() if other.is_dir()] if parent.is_dir() else []
         raise KgcrsError(
-            f"--run '{run_dir}' holds no run (config.json is missing): train one with python -m train.kgpolicy."
+            f"The folder '{run_dir}' holds no run (config.json is missing): train one with python -m train.kgpolicy."
             f"{closest(str(run_dir), near)}"
         )
     try:
@@ -106,6 +106,11 @@ def _system_of(run_dir: Path) -> str:
     for section, system in (("bpr", "KGPolicy"), ("fm", "KGenSam")):
         if section in sections:
             return system
+    if {"preference", "recommend"} <= sections:
+        raise KgcrsError(
+            f"'{run_dir}' is a run of KGSF, which knows people by what they say: talk with it by python -m kgcrs.demo "
+            f"--run {run_dir}."
+        )
     raise KgcrsError(
         f"'{file}' has the settings of neither a KGPolicy nor a KGenSam run: name a folder made by "
         "python -m train.kgpolicy or python -m train.kgensam."

@@ -94,7 +94,7 @@ def decode_batch(
     step_fn, cache = model.begin(params, frozen, batch, beams, config.length)
     slots = model.slots(params, frozen, batch) if with_slots else None
     if config.method == "beam":
-        return beam(step_fn, cache, beams, plan, slots)
+        return beam(step_fn, cache, beams, plan, slots, config.length_penalty)
     if config.method == "sampled":
         return sampled(keys, step_fn, cache, plan, slots, config.temperature, config.top_k)
     return greedy(step_fn, cache, plan, slots)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgcrs.core.errors import KgcrsError, run_main
-from kgcrs.demo.runs import is_kgsf, newest_run
+from kgcrs.demo.runs import check_talks, is_kgsf, newest_run
 
 _RUNS = Path("runs")
 _EXAMPLES = """examples:
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from kgcrs.demo.dialogue_start import talk_kgsf  # loads jax, which --help does not need
 
             return talk_kgsf(args, run_dir)
+        check_talks(run_dir)
         _check_flags(args)
         return _talk(args, run_dir)
     except KeyboardInterrupt:

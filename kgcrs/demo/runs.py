@@ -14,6 +14,19 @@ def is_kgsf(run_dir: Path) -> bool:
     return "preference" in recorded and "recommend" in recorded
 
 
+def check_talks(run_dir: Path) -> None:
+    """Checks that a run is none of KGPolicy, whose recommenders hold no conversation.
+
+    Raises:
+      KgcrsError: naming the program for such runs.
+    """
+    if "bpr" in recorded_settings(run_dir):
+        raise KgcrsError(
+            f"'{run_dir}' is a run of KGPolicy, which holds no conversation: ask it with python -m kgcrs.recommend "
+            f"--run {run_dir} --user ID."
+        )
+
+
 def newest_run(folder: Path) -> Path:
     """The run under a folder that was finished last and can be talked with, of KGenSam or KGSF.
 

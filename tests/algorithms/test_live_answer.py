@@ -125,8 +125,13 @@ def test_what_cannot_be_shown_is_white_space(typed, seen):
 
 
 def test_nothing_said_is_an_error():
-    for talk in ([], ["hi", "there", "\x00 \n"]):
-        with pytest.raises(KgcrsError, match="conversation"):
+    for talk, said in (
+        ([], "conversation is empty"),
+        (["hi", "there", "\x00 \n"], "last message of the conversation says nothing"),
+        ("something funny", "conversation is 'something funny': give a list of messages"),
+        (["hi", None], "give a list of messages"),
+    ):
+        with pytest.raises(KgcrsError, match=said):
             KGSF.answer(talk)
     with pytest.raises(KgcrsError, match="decode.temperature is 0"):
         KGSF.answer(TALK, replace(SAMPLED, temperature=0))

@@ -46,7 +46,7 @@ def test_batches_do_not_matter_and_nothing_follows_the_end(drawn):
 def test_cached_steps_give_the_likelihood_of_reading_at_once(drawn, method):
     """The written reply is read as if a human had said it: the same log-probability, from uncached states."""
     model, frozen, params, task, _ = drawn
-    config = replace(DECODE, method=method, beams=2)
+    config = replace(DECODE, method=method, beams=2, length_penalty=1.0)
     keys = jax.random.split(jax.random.key(0), 7)
     batch = task.samples
 

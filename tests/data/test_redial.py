@@ -10,6 +10,7 @@ from kgcrs.data import load_dialogue
 from kgcrs.data.dialogue_counts import count_labels
 from kgcrs.data.dialogue_schema import ITEM_MARK, RECOMMENDER, SEEKER, Turn
 from kgcrs.data.fingerprint import data_fingerprint
+from kgcrs.data.live_linker import live_linker
 from kgcrs.data.sources.redial import load_redial
 from tests import redial_miniature as mini
 
@@ -268,3 +269,19 @@ def test_published_counts(name, data_root):
     seekers = {split: {c.seeker for c in data.of_split(split)} for split in ("train", "valid", "test")}
     assert len(seekers["test"]) == 97 and not seekers["test"] & (seekers["train"] | seekers["valid"])
     assert data_fingerprint(data) == data_fingerprint(load_redial(data_root))
+
+
+@pytest.mark.slow
+def test_names_find_what_the_published_links_know(data_root):
+    """The linker learns words from train alone; on validation it agrees with other people's services (2,425 links)."""
+    if not (data_root / "redial").is_dir():
+        pytest.skip("the data root has no folder redial")
+    data = load_redial(data_root)
+    linker, both, own, published = live_linker(data), 0, 0, 0
+    for conversation in data.of_split("valid"):
+        for turn in conversation.turns:
+            found = {span.entity for span in linker.link(turn.text) if span.entity >= data.num_items}
+            both += len(found & set(turn.entities))
+            own, published = own + len(found), published + len(set(turn.entities))
+    assert published == 2_425
+    assert both / own == pytest.approx(0.87, abs=0.01) and both / published == pytest.approx(0.85, abs=0.01)

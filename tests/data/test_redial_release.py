@@ -1,20 +1,23 @@
 """ReDial's official release as a folder and as a zip, with and without the graph of the `redial` folder."""
 
 import zipfile
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kgcrs.core.errors import KgcrsError
 from kgcrs.data import load_dialogue
 from kgcrs.data.dialogue_schema import RECOMMENDER, SEEKER, Turn
-from kgcrs.data.sources.redial_release import hold_out, load_redial_release
+from kgcrs.data.sources.redial_release import hold_out, link_the_rest, load_redial_release
 from tests import redial_miniature as mini
 
 CSV = 'movieId,movieName,nbMentions\n900,Jaws (1975),3\n902,"Home, Video",1\n901,Up (2009),2\n'
+SAID = {4: "A horror film with Ann Lee, or Jaws? Ann Lee!", 5: "horrible"}
 # The official files write an empty list where there are no forms, and ids and workers as texts or numbers.
 FILES = {
     "train_data.jsonl": mini.lines(
-        [*mini.TRAIN, *(mini.conversation(str(n), n, 2, [(n, "hi")], []) for n in range(8))]
+        [*mini.TRAIN, *(mini.conversation(str(n), n, 2, [(n, SAID.get(n, "hi"))], []) for n in range(8))]
     ),
     "test_data.jsonl": mini.lines(mini.TEST),
     "movies_with_mentions.csv": CSV,
@@ -67,11 +70,31 @@ def test_the_graph_of_the_redial_folder_is_used_when_at_hand(archive, tmp_path, 
     assert told["10"].turns[0].entities == (3,) and told["11"].split == 1
     assert [c.id for c in data.of_split("valid")] == ["11"] and data.word_names
     # The published links know conversations 10 and 20 alone.
-    assert any("links do not cover: 9 of 11" in remark for remark in data.remarks)
+    assert any("not cover, linked by name: 9 of 11" in remark for remark in data.remarks)
+    # So 4 is linked by name, to the person but not to the movie that nobody marked; the graph's genre is "fiction".
+    assert told["4"].turns == (Turn(SEEKER, SAID[4], (), (4,)),)
+    assert [told[name].turns[0].entities for name in "567"] == [()] * 3
     monkeypatch.setenv("KGCRS_DATA", str(tmp_path / "root"))
     assert load_dialogue(f"redial:{archive}").conversations == data.conversations
     monkeypatch.delenv("KGCRS_DATA")
     assert len(load_dialogue(f"redial:{archive}").triples) == 0
+
+
+def test_published_links_stay_as_they_are(archive):
+    data = load_redial_release(archive)
+    # With a graph in which item 0 is of entity 3, "Horror film", a genre that no training turn is linked to.
+    graph = replace(
+        data,
+        num_entities=4,
+        num_relations=1,
+        entity_names=(*data.entity_names, "Horror film"),
+        relation_names=("genre",),
+        triples=np.array([[0, 0, 3]], np.int32),
+    )
+    named = {c.id: c.turns[0].entities for c in link_the_rest(graph, {"10"}).conversations}
+    assert named["10"] == () and named["4"] == (3,)
+    everything = {conversation.id for conversation in data.conversations}
+    assert link_the_rest(graph, everything) is graph
 
 
 def test_the_random_tenth_depends_on_the_seed_alone():

@@ -170,6 +170,10 @@ def test_the_program_tells_runs_apart(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("spooky\n"))
     assert main(["--run", str(run), "--method", "beam", "--beams", "2"]) == 0
     assert "Recommended" in capsys.readouterr().out
+    # Bytes that are no UTF-8 arrive as a sign that nobody reads as a word.
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"spo\xffoky caf\xe9\nspooky\n"), encoding="utf-8"))
+    assert main(["--run", str(run)]) == 0
+    assert capsys.readouterr().out.count("Recommended") == 2
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, 1e-50, 1e39, float("inf"), float("nan")])

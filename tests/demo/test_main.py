@@ -98,6 +98,10 @@ def test_help_is_quick_and_complete():
 def test_wrong_words_give_one_sentence(run_dir, tmp_path, monkeypatch):
     with pytest.raises(KgcrsError, match="holds no run"):
         main(["--run", str(tmp_path)])
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "ranks" / "config.json").write_text('{"bpr": {}}')
+    with pytest.raises(KgcrsError, match="is a run of KGPolicy, .* python -m kgcrs.recommend"):
+        main(["--run", str(tmp_path / "ranks")])
     with pytest.raises(KgcrsError, match="brings its own user and seed"):
         main(["--replay", "chat.json", "--user", "3"])
     with pytest.raises(KgcrsError, match="--seed is -1"):

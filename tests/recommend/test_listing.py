@@ -164,6 +164,7 @@ def test_damage_is_told_in_one_sentence(run_dir, tmp_path):
         ("{", "does not read as the settings of a run"),
         ("[1]", "does not read as the settings of a run"),
         ('{"seed": 1}', "neither a KGPolicy nor a KGenSam run"),
+        ('{"preference": {}, "recommend": {}}', "is a run of KGSF, .* python -m kgcrs.demo"),
         ('{"bpr": {"dim": "x"}}', "does not read as the settings of a KGPolicy run"),
     ):
         (run / "config.json").write_text(text)

@@ -90,6 +90,8 @@ class DecodeConfig:
     """Most tokens of a reply, its end included."""
     beams: int = 4
     """Replies that beam search follows."""
+    length_penalty: float = 0.0
+    """Of beam search: replies compare by log-probability / ((5 + length) / 6)^penalty. 0 favours short ones."""
     block: int = 0
     """n-grams of this many tokens are never repeated within a reply; 0 allows all."""
     slots: bool = False
@@ -105,6 +107,12 @@ class DecodeConfig:
             require(getattr(self, name) >= 1, f"decode.{name}", getattr(self, name), "it must be at least 1")
         for name in ("block", "top_k"):
             require(getattr(self, name) >= 0, f"decode.{name}", getattr(self, name), "it must be at least 0")
+        require(
+            0 <= self.length_penalty <= 10,
+            "decode.length_penalty",
+            self.length_penalty,
+            "it must be from 0 to 10: common values are near 1",
+        )
         require(
             # Scores beyond that are infinite in single precision, and nothing can be drawn.
             1e-6 <= self.temperature <= 1e6,

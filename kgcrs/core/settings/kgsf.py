@@ -30,6 +30,9 @@ class PreferenceConfig:
     rgcn_input: Literal["onehot", "embed"] = "onehot"
     """onehot: basis tables, as published. embed: one vector per entity and a basis of matrices, an eighth of the
     numbers."""
+    mim: Literal["preset", "mse_full", "eq4", "bce_sampled"] = "preset"
+    """Loss of infomax. preset: that of the preset. mse_full: squared errors over all entities. eq4: sampled pairs, as
+    printed. bce_sampled: the same pairs with a logistic loss, whose slopes do not vanish."""
     mim_bidirectional: bool = False
     """Infomax in both directions: pooled entities predict words as well as pooled words entities."""
     word_movies: bool = False

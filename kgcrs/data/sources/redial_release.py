@@ -1,23 +1,27 @@
 """ReDial's official release, for those who have it: a folder or `redial_dataset.zip` with all train conversations.
 
 The release has no graph. Where the folder `redial` of the data root is at hand, its catalogue, graph, links and KGSF's
-validation part are used; otherwise the movies are those of the release and the graph is empty.
+validation part are used; otherwise the movies are those of the release and the graph is empty. The published links
+cover about half of its train part. The rest is linked by name, as the messages of a live chat are: on the 901
+validation conversations 87 % of what the names find is among the published links, and 85 % of these are found.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kgcrs.core.errors import KgcrsError
 from kgcrs.data.dialogue_build import assemble
-from kgcrs.data.dialogue_schema import DialogueData
+from kgcrs.data.dialogue_schema import DialogueData, Turn
 from kgcrs.data.entity_graph import no_entity_graph
 from kgcrs.data.jsonl import Record, parse_json_lines, read_zip_member
+from kgcrs.data.live_linker import live_linker
 from kgcrs.data.sources.conceptnet import read_word_graph
 from kgcrs.data.sources.redial import FOLDER, describe_movie, parse_part, part_remarks, read_movies, read_valid_ids
 from kgcrs.data.sources.redial_graphs import graph_source, read_graph
@@ -62,12 +66,6 @@ def load_redial_release(
             *entities.remarks,
             f"Valid is KGSF's: {len(valid):,} of its {len(published):,} conversations.",
         ]
-        unlinked = [str(record.get("conversationId")) not in links for record in (*train, *test)]
-        if any(unlinked):
-            remarks.append(
-                f"Conversations that the published links do not cover: {sum(unlinked):,} of {len(unlinked):,}; genres "
-                "and persons that they name are not found, so their contexts are movies and words alone."
-            )
     else:
         movies = _movies(_text(path, MOVIES), f"{path}/{MOVIES}")
         entities = no_entity_graph([movie["title"] for movie in movies])
@@ -82,7 +80,7 @@ def load_redial_release(
         parse_part(test, f"{path}/{TEST}", item_of, links, test=True, valid=valid),
     )
     words = read_word_graph(data_root if data_root is not None else path.parent)
-    return assemble(
+    data = assemble(
         path.resolve().stem,
         parts[0].conversations + parts[1].conversations,
         entities,
@@ -90,6 +88,37 @@ def load_redial_release(
         list(map(describe_movie, movies)),
         (*part_remarks(parts), *remarks),
     )
+    return link_the_rest(data, links) if len(data.triples) else data
+
+
+def link_the_rest(data: DialogueData, covered: Container[str]) -> DialogueData:
+    """Links conversations by the names in their text; see `live_linker`, which learns them from train.
+
+    Args:
+      data: with an entity graph.
+      covered: ids of the conversations whose links are published; these stay as they are.
+
+    Returns:
+      The data with more entities in the other conversations, and a remark on how many these are. Movies stay those
+      that the speakers marked: a title written out is not one of them.
+    """
+    rest = sum(conversation.id not in covered for conversation in data.conversations)
+    if not rest:
+        return data
+    linker = live_linker(data)
+
+    def linked(turn: Turn) -> Turn:
+        named = (span.entity for span in linker.link(turn.text))
+        return turn._replace(entities=tuple(dict.fromkeys(entity for entity in named if entity >= data.num_items)))
+
+    told = tuple(
+        conversation
+        if conversation.id in covered
+        else conversation._replace(turns=tuple(map(linked, conversation.turns)))
+        for conversation in data.conversations
+    )
+    remark = f"Conversations that the published links do not cover, linked by name: {rest:,} of {len(told):,}."
+    return replace(data, conversations=told, remarks=(*data.remarks, remark))
 
 
 def hold_out(records: Sequence[Record], *, seed: int) -> frozenset[str]:
