@@ -28,9 +28,14 @@ world, configs/kgsf/synthetic.toml is read."""
 
 
 def default_run_dir(config: KgsfConfig) -> Path:
-    """runs/kgsf-<dataset>-seed<seed>, or runs/kgsf-<dataset>-<model>-seed<seed>, unless --run-dir says otherwise."""
+    """runs/kgsf-<dataset>-seed<seed> unless --run-dir says otherwise.
+
+    Another model, or another preset of KGSF, stands before the seed: runs/kgsf-redial-kbrd-seed0,
+    runs/kgsf-redial-official-seed0.
+    """
     label = config.dataset.replace(":", "-").replace("/", "-")
-    label += "" if config.model == "kgsf" else f"-{config.model}"
+    kind = config.preference.preset.removeprefix("kgsf_") if config.model == "kgsf" else config.model
+    label += "" if kind == "fixed" else f"-{kind}"
     return Path(config.run_dir or f"runs/kgsf-{label}-seed{config.seed}")
 
 

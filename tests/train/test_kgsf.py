@@ -174,6 +174,8 @@ def test_runs_have_folders_of_their_own():
     assert str(default_run_dir(KgsfConfig(dataset="redial:my/files", seed=2))) == "runs/kgsf-redial-my-files-seed2"
     assert str(default_run_dir(KgsfConfig(model="transformer"))) == "runs/kgsf-synthetic_dialogue-transformer-seed0"
     assert str(default_run_dir(KgsfConfig(dataset="redial", model="kbrd"))) == "runs/kgsf-redial-kbrd-seed0"
+    paper = KgsfConfig(preference=PreferenceConfig(preset="kgsf_paper"), seed=1)
+    assert str(default_run_dir(paper)) == "runs/kgsf-synthetic_dialogue-paper-seed1"
 
 
 def test_the_generated_world_and_the_configs_have_settings_of_their_own():
