@@ -119,7 +119,7 @@ def _group(section: Section, runs: Sequence[KgsfRun], read: Callable[[Flat], Fla
     methods: dict[str, list[list[KgsfRun]]] = {}
     for members in rows.values():
         ordered = [members[seed] for seed in sorted(members)]
-        methods.setdefault(method_name(ordered[0].flat), []).append(ordered)
+        methods.setdefault(method_name(read(ordered[0].flat)), []).append(ordered)
     found = []
     for method, alike in methods.items():
         alike.sort(key=lambda members: _main_first(members, section.dataset))

@@ -47,9 +47,12 @@ def without_infomax(flat: Mapping[str, Any]) -> Flat:
 
 
 def method_name(flat: Mapping[str, Any]) -> str:
-    """The method without its ablations: KGSF without the word graph is KBRD's recommender, and called so."""
+    """The method without its ablations: KGSF without the word graph ranks as KBRD does, and is called so.
+
+    It does not write as KBRD does, so settings that say how replies are written (see `recommender_settings`) are KGSF's.
+    """
     model = flat.get("model", "kgsf")
-    if model == "kgsf" and not flat["preference.words"]:
+    if model == "kgsf" and not flat["preference.words"] and "dialogue.kg" not in flat:
         model = "kbrd"
     return MODELS.get(model, str(model))
 
@@ -60,6 +63,8 @@ def ablations(flat: Mapping[str, Any]) -> list[str]:
     if method_name(flat) == "KGSF":
         if not flat["preference.entities"]:
             told.append("−DB")
+        elif not flat["preference.words"]:
+            told.append("−words")
         elif not flat["recommend.mim_epochs"] and not flat["recommend.mim_weight"]:
             told.append("−MIM")
     if flat.get(TEXT_SHARE, 1.0) < 1:

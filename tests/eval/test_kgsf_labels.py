@@ -25,7 +25,7 @@ WITHOUT = {"recommend.mim_epochs": 0, "recommend.mim_weight": 0.0}
         ({}, "KGSF"),
         (WITHOUT, "KGSF −MIM"),
         ({**WITHOUT, "preference.entities": False}, "KGSF −DB"),
-        ({**WITHOUT, "preference.words": False}, "KBRD"),
+        ({**WITHOUT, "preference.words": False}, "KGSF −words"),
         ({"model": "kbrd"}, "KBRD"),
         ({"model": "transformer"}, "Transformer"),
         ({"dialogue.kg": False}, "KGSF, w/o KG-D"),
@@ -40,6 +40,13 @@ def test_a_row_is_named_by_what_differs(changes, name):
     flat = USUAL | changes
     own = flat if method_name(flat) != "KGSF" else USUAL
     assert label(flat, own) == name
+
+
+def test_without_words_it_ranks_as_kbrd_does_and_writes_as_kgsf_does():
+    flat = USUAL | WITHOUT | {"preference.words": False}
+    assert method_name(flat) == "KGSF"
+    ranking = recommender_settings(flat)
+    assert method_name(ranking) == label(ranking, ranking) == "KBRD"
 
 
 def test_settings_of_replies_do_not_tell_recommenders_apart():

@@ -105,8 +105,8 @@ class KgsfConfig:
     seed: int = 0
     """Seed of every random stream of the run."""
     run_dir: str = ""
-    """Where the run is kept. Empty: runs/kgsf-<dataset>-seed<seed>, with the model or preset where it is another. The same
-    command resumes it."""
+    """Where the run is kept. Empty: runs/kgsf-<dataset>-seed<seed>, with the model or preset where it is
+    another. The same command resumes it."""
     fresh: bool = False
     """Start over: forget what the run folder holds."""
     recommender: str = ""
