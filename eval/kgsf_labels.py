@@ -49,7 +49,7 @@ def without_infomax(flat: Mapping[str, Any]) -> Flat:
 def method_name(flat: Mapping[str, Any]) -> str:
     """The method without its ablations: KGSF without the word graph ranks as KBRD does, and is called so.
 
-    It does not write as KBRD does, so settings that say how replies are written (see `recommender_settings`) are KGSF's.
+    It does not write as KBRD does, so settings with a section on replies are KGSF's.
     """
     model = flat.get("model", "kgsf")
     if model == "kgsf" and not flat["preference.words"] and "dialogue.kg" not in flat:

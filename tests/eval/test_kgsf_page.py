@@ -49,7 +49,7 @@ def folders(tmp_path_factory):
         run_folder(root, "kgsf-seed1", seed=1, level=2),
         run_folder(root, "mim-seed0", level=3, replies=False, **MIM),
         run_folder(root, "db-seed0", level=9, preference__entities=False, **MIM),
-        run_folder(root, "kbrd-seed1", seed=1, level=1, preference__words=False, **MIM),
+        run_folder(root, "kbrd-seed1", seed=1, level=1, model="kbrd"),
     ]
 
 
@@ -75,7 +75,7 @@ def test_rows_have_the_names_of_the_paper_and_pool_their_seeds(folders):
         ("KGSF −DB", [0], False),
         ("KGSF −MIM", [0], False),
     ]
-    assert [group.label for group in reply_groups(section)] == ["KGSF", "KGSF −DB", "KGSF −words"]
+    assert [group.label for group in reply_groups(section)] == ["KBRD", "KGSF", "KGSF −DB"]
 
 
 def test_another_graph_shares_the_section_and_is_named(tmp_path):
@@ -202,7 +202,7 @@ def test_the_page_holds_every_part(page):
     assert "1 are known by their mentions only" in " ".join(text.split()) and "Seeds: 0, 1. Machines: test." in text
     assert "python -m train.kgsf --seed SEED --dataset redial --preference.dim 4" in text
     assert "KGSF, seeds 0, 1: `" in text and "--preference.no-entities" in text
-    assert "human: see \\[Film 1 (1901)\\]" in text and "KGSF −words: see \\[Film 2 (1902)\\]" in text
+    assert "human: see \\[Film 1 (1901)\\]" in text and "KBRD: see \\[Film 2 (1902)\\]" in text
     assert "\\*song\\*" in text and str(out) not in text
     pictures = sorted(file.name for file in out.glob("*.png"))
     assert pictures == ["kgsf-redial-attention.png", "kgsf-redial-learning.png"]
