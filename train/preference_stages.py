@@ -48,7 +48,7 @@ def infomax_stage(config: KgsfConfig, world: DialogueWorld) -> Stage:
         total=config.recommend.mim_epochs,
         unit="epochs",
         init=lambda: init_preference(stream(jax.random.key(config.seed), "infomax"), plan),
-        advance=lambda state: epoch(hyper, state, world.train, world.constants),
+        advance=lambda state: epoch(hyper, state, world.infomax, world.constants),
         position=lambda state: int(state.epoch),
         finished=lambda state: False,
         weights=lambda state: state.params,

@@ -38,12 +38,12 @@ METRIC = {"recommend": "validation R@1 + R@50"}
 
 
 class PreferenceData(NamedTuple):
-    """What all lanes read. train, valid: samples. context: int32 [n, K], items named before those of `valid`.
-
-    constants: of the model.
+    """What all lanes read. train, valid: samples, infomax: those of infomax alone. context: int32 [n, K], items named
+    before those of `valid`. constants: of the model.
     """
 
     train: PreferenceSamples
+    infomax: PreferenceSamples
     valid: PreferenceSamples
     context: Array
     constants: Any
@@ -67,7 +67,7 @@ def fields(config: KgsfConfig) -> dict[str, str]:
 
 def shared_data(world: DialogueWorld) -> PreferenceData:
     """The part of a world that training and validation read."""
-    return PreferenceData(world.train, world.valid.samples, world.valid.context, world.constants)
+    return PreferenceData(world.train, world.infomax, world.valid.samples, world.valid.context, world.constants)
 
 
 def preference_trainer(config: KgsfConfig, world: DialogueWorld) -> Trainer:
@@ -87,7 +87,7 @@ def preference_trainer(config: KgsfConfig, world: DialogueWorld) -> Trainer:
         run = partial(preference_epoch, plan=first)
         # A bound of zero, unlike a branch, costs nothing under `vmap` either.
         num = jnp.where(is_new, warm_epochs, 0)
-        warm = jax.lax.fori_loop(0, num, lambda _, state: run(hyper, state, data.train, data.constants)[0], fresh)
+        warm = jax.lax.fori_loop(0, num, lambda _, state: run(hyper, state, data.infomax, data.constants)[0], fresh)
         start = opened(lane.key, warm.params)
         return jax.tree.map(partial(jnp.where, is_new), start, lane.progress)
 

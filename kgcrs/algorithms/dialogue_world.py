@@ -21,7 +21,7 @@ from kgcrs.algorithms.preference_model import PreferenceModel, PreferenceSamples
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
 from kgcrs.data.dialogue_contexts import words_in_texts
-from kgcrs.data.dialogue_samples import RecommendSamples, items_of_context, recommend_samples
+from kgcrs.data.dialogue_samples import RecommendSamples, items_of_context, recommend_samples, reply_samples
 from kgcrs.data.dialogue_schema import DialogueData
 from kgcrs.data.movie_words import with_movie_words
 from kgcrs.data.schema import IntArray
@@ -67,13 +67,15 @@ class PreferenceParts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class DialogueWorld:
-    """plan, graphs, model, constants: as in `PreferenceParts`. train: samples. valid, test: labels to rank."""
+    """plan, graphs, model, constants: as in `PreferenceParts`. train: samples, and infomax: those of infomax alone, of
+    which nothing reads the target. valid, test: labels to rank."""
 
     plan: KgsfPlan
     graphs: KgsfGraphs
     model: PreferenceModel
     constants: Any
     train: PreferenceSamples
+    infomax: PreferenceSamples
     valid: LabelTask
     test: LabelTask
 
@@ -121,6 +123,14 @@ def to_device(samples: RecommendSamples) -> PreferenceSamples:
     context = samples.context
     read = (context.entities, context.words, samples.target, context.tokens, samples.novel)
     return PreferenceSamples(*(jnp.asarray(table) for table in read))
+
+
+def turns_of_recommenders(data: DialogueData, vocabulary: Vocabulary) -> PreferenceSamples:
+    """What precedes every training turn of a recommender that has text, movies or none; the targets are item 0."""
+    context = reply_samples(data, vocabulary, "train").context
+    nothing = jnp.zeros(len(context.tokens), jnp.int32)
+    entities, words, tokens = map(jnp.asarray, (context.entities, context.words, context.tokens))
+    return PreferenceSamples(entities, words, nothing, tokens, nothing == 0)
 
 
 def label_task(data: DialogueData, vocabulary: Vocabulary, split: str) -> LabelTask:
@@ -202,8 +212,11 @@ def build_dialogue_world(data: DialogueData, vocabulary: Vocabulary, config: Kgs
     if config.model == "kecrs":
         fresh = np.flatnonzero(train.novel)
         train = jax.tree.map(lambda table: table[fresh], train)
+    infomax = train
+    if config.recommend.mim_samples == "turns" and parts.model.pretrain is not None:
+        infomax = turns_of_recommenders(data, vocabulary)
     valid, test = (label_task(data, vocabulary, split) for split in ("valid", "test"))
-    return DialogueWorld(*parts, train=train, valid=valid, test=test)
+    return DialogueWorld(*parts, train=train, infomax=infomax, valid=valid, test=test)
 
 
 def _vocabulary_of(data: DialogueData, vocabulary: Vocabulary, config: KgsfConfig) -> Vocabulary:

@@ -18,7 +18,8 @@ from kgcrs.algorithms.fit_preference import (
 )
 from kgcrs.algorithms.preference_makers import kgsf_preference
 from kgcrs.algorithms.preference_model import PreferenceHyper
-from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig
+from kgcrs.core.errors import KgcrsError
+from kgcrs.core.settings.kgsf import KgsfConfig, PreferenceConfig, PreferenceTraining
 from kgcrs.data.dialogue_samples import item_counts
 from kgcrs.data.dialogue_schema import RECOMMENDER
 from kgcrs.data.synthetic_dialogue import synthetic_dialogue
@@ -87,6 +88,27 @@ def test_the_first_stage_moves_the_graphs_and_words_and_nothing_else(epoch):
         ]
         assert not any(same) if name in MIM_PARTS and name != "infomax" else name == "infomax" or all(same), name
     assert float(metrics["infomax"]) > 0
+
+
+def test_infomax_alone_may_read_every_turn_of_a_recommender_once(epoch):
+    """As the paper has it; labels have a turn as often as it names movies."""
+    settings = KgsfConfig(preference=SETTINGS.preference, recommend=PreferenceTraining(mim_samples="turns"))
+    world = build_dialogue_world(DATA, build_vocabulary(DATA), settings)
+    told = [conversation for conversation in DATA.of_split("train") if conversation.has_text]
+    turns = [turn for conversation in told for turn in conversation.turns[1:] if turn.role == RECOMMENDER]
+    assert len(world.infomax.target) == len(turns) and {len(turn.items) for turn in turns} >= {0, 2}
+    jax.tree.map(np.testing.assert_array_equal, world.train, WORLD.train)
+    assert WORLD.infomax is WORLD.train
+    # The contexts are the same ones: each of a label is that of its turn.
+    turns_read, labels_read = (
+        {row.tobytes() for row in np.asarray(read.tokens) if row.any()} for read in (world.infomax, WORLD.infomax)
+    )
+    assert labels_read < turns_read
+    plan = PLAN._replace(goal="infomax")
+    after, metrics = epoch(HYPER, init_preference(jax.random.key(1), plan), world.infomax, world.graphs, plan=plan)
+    assert int(after.epoch) == 1 and 0 < float(metrics["infomax"]) < np.inf
+    with pytest.raises(KgcrsError, match="recommend.mim_samples is .turns., but recommend.text_share is below 1"):
+        PreferenceTraining(mim_samples="turns", text_share=0.5).validate()
 
 
 @pytest.mark.parametrize("mim", ["preset", "eq4", "bce_sampled"])

@@ -59,6 +59,9 @@ class PreferenceTraining:
 
     mim_epochs: int = 3
     """Epochs of infomax alone before the recommender is trained; 0 leaves the stage out."""
+    mim_samples: Literal["labels", "turns"] = "labels"
+    """What infomax alone reads. labels: the recommender's samples, so that a turn counts as often as it names
+    movies. turns: every turn of a recommender that has text, once, as published."""
     mim_weight: float = 0.025
     """Weight of infomax beside the recommender's loss; 0 with mim_epochs 0 is the ablation -MIM."""
     lr: float = 0.001
@@ -84,6 +87,12 @@ class PreferenceTraining:
         for name in ("lr", "clip"):
             require(getattr(self, name) > 0, f"recommend.{name}", getattr(self, name), "it must be positive")
         require(0 <= self.text_share <= 1, "recommend.text_share", self.text_share, "a share lies in [0, 1]")
+        require(
+            self.text_share == 1 or self.mim_samples == "labels",
+            "recommend.mim_samples",
+            self.mim_samples,
+            "recommend.text_share is below 1, which hides the text of labels alone: choose labels",
+        )
         for name in ("mim_epochs", "mim_weight"):
             require(getattr(self, name) >= 0, f"recommend.{name}", getattr(self, name), "it must be at least 0")
 
