@@ -23,6 +23,7 @@ from eval.run_files import read_object
 from kgcrs.core.config import config_to_dict
 from kgcrs.core.errors import KgcrsError
 from kgcrs.core.run_folder import NOT_TRAINING
+from kgcrs.core.run_settings import read_settings
 from kgcrs.core.runlog import write_arrays, write_json, write_text
 from kgcrs.core.settings.kgsf import KgsfConfig
 
@@ -46,8 +47,9 @@ def write_record(run: KgsfRun, test: HeldOut, folder: Path) -> Path:
         return place
     # No places on the disk: a record belongs to no machine.
     usual = KgsfConfig()
-    config = config_to_dict(replace(run.config, **{name: getattr(usual, name) for name in NOT_TRAINING}))
-    if (place / "config.json").is_file() and read_object(place / "config.json", place, COMMAND) != config:
+    config = replace(run.config, **{name: getattr(usual, name) for name in NOT_TRAINING})
+    # A record older than some of the settings is one with their defaults.
+    if (place / "config.json").is_file() and read_settings(place, KgsfConfig, "KGSF", COMMAND) != config:
         raise KgcrsError(
             f"'{place}' is the record of a run with other settings: name that run or this one differently."
         )
@@ -65,7 +67,7 @@ def write_record(run: KgsfRun, test: HeldOut, folder: Path) -> Path:
     # The turns of the conversation belong to the data, where they are read again.
     written = {rule: found._replace(turns=[])._asdict() for rule, found in told.items() if found is not None}
     write_json(place / "eval" / ATTENTION, written)
-    write_json(place / "config.json", config)  # the last: its presence says that the others are there
+    write_json(place / "config.json", config_to_dict(config))  # the last: its presence says that the others are there
     return place
 
 

@@ -60,6 +60,13 @@ def test_the_digest_reads_numbers_whatever_their_width():
 def test_a_record_is_not_written_over_by_another_run(tmp_path, folders):
     kept = tmp_path / "kept"
     write_page(folders[:1], tmp_path / "a", records=str(kept))
+    # A record that is older than a setting is one with its default.
+    settings = kept / folders[0].name / "config.json"
+    older = json.loads(settings.read_text(encoding="utf-8"))
+    del older["preference"]["mim"], older["decode"]["length_penalty"]
+    settings.write_text(json.dumps(older), encoding="utf-8")
+    write_page(folders[:1], tmp_path / "a", records=str(kept))
+    assert json.loads(settings.read_text(encoding="utf-8"))["preference"]["mim"] == "preset"
     other = run_folder(tmp_path / "elsewhere", "kgsf", data=WORLD, seed=7)
     with pytest.raises(KgcrsError, match="is the record of a run with other settings"):
         write_page([other], tmp_path / "b", records=str(kept))
