@@ -111,7 +111,9 @@ def test_infomax_alone_may_read_every_turn_of_a_recommender_once(epoch):
         PreferenceTraining(mim_samples="turns", text_share=0.5).validate()
 
 
-@pytest.mark.parametrize("mim", ["preset", "eq4", "bce_sampled"])
+@pytest.mark.parametrize(
+    "mim", ["preset", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("eq4", "bce_sampled"))]
+)
 def test_both_stages_learn_32_samples_by_heart(mim):
     """Infomax alone, then recommending (spec test 34), on samples that have entities and differ in their words."""
     settings = KgsfConfig(preference=PreferenceConfig(dim=12, more_than=20, mim=mim))
