@@ -126,7 +126,14 @@ def to_device(samples: RecommendSamples) -> PreferenceSamples:
 
 
 def turns_of_recommenders(data: DialogueData, vocabulary: Vocabulary) -> PreferenceSamples:
-    """What precedes every training turn of a recommender that has text, movies or none; the targets are item 0."""
+    """What precedes every training turn of a recommender that has text, whether it names movies or not.
+
+    Reading: Algorithm 1 of KGSF does not say what infomax alone is trained on; every turn counts once (spec 4.1).
+
+    Returns:
+      `PreferenceSamples` of n turns: int32 and bool as there, -1 and PAD where there is nothing. Infomax reads no
+      target, so all are item 0.
+    """
     context = reply_samples(data, vocabulary, "train").context
     nothing = jnp.zeros(len(context.tokens), jnp.int32)
     entities, words, tokens = map(jnp.asarray, (context.entities, context.words, context.tokens))
