@@ -1,12 +1,14 @@
 """TextCNN: short runs of tokens, recognised anywhere in a context, vote for items (KGSF 5.1.2, spec section 8).
 
 Filters of several widths slide over the token vectors and the largest response of each is kept. All responses of a
-context of 256 tokens take 177 million multiplications. Slopes reach only the run that won, so the winners are found
-first and computed a second time for the slopes, which spares a training step two thirds of that work.
+context of 256 tokens take 177 million multiplications, those of 256 contexts 45 billion. A token says the same to a
+filter wherever it stands, so each token of the vocabulary is multiplied once per step (10 billion for 14,000 tokens);
+the places look that up and add. Slopes reach only the run that won, so the winners are found first, without slopes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -57,23 +59,25 @@ def init_text_cnn(key: Array, plan: TextCnnPlan) -> dict[str, Any]:
     }
 
 
-def _token_vecs(table: Array, tokens: Array) -> Array:
-    """float32 [..., m]; zeros for padding."""
-    vecs = table.at[tokens].get(mode="promise_in_bounds")
-    return jnp.where((tokens != PAD)[..., None], vecs, 0.0)
+def responses(said: Sequence[Array], tokens: Array) -> Array:
+    """Every filter at every place, with zeros after the last token.
 
+    Args:
+      said: w of float32 [V, F], what a token adds to each filter when it stands at that place of a run; zeros for
+        PAD. tokens: int32 [B, S], PAD where there is none.
 
-def responses(x: Array, kernel: Array) -> Array:
-    """Every filter at every place, with zeros after the last token: x float32 [B, S, m], kernel [w, m, F] -> [B, S, F].
+    Returns:
+      float32 [B, S, F].
 
-    >>> x, kernel = jnp.array([[[1.0], [2.0], [4.0]]]), jnp.array([[[1.0]], [[10.0]]])
-    >>> responses(x, kernel)[0, :, 0].tolist()
+    >>> said = jnp.array([[0.0], [1.0], [2.0], [4.0]]), jnp.array([[0.0], [10.0], [20.0], [40.0]])
+    >>> responses(said, jnp.array([[1, 2, 3]]))[0, :, 0].tolist()
     [21.0, 42.0, 4.0]
     """
-    width = kernel.shape[0]
-    wider = jnp.pad(x, ((0, 0), (0, width - 1), (0, 0)))
-    places = (wider[:, at : at + x.shape[1]] @ kernel[at] for at in range(width))
-    return sum(places, jnp.zeros((), x.dtype))
+    runs = jnp.pad(tokens, ((0, 0), (0, len(said) - 1)), constant_values=PAD)
+    places = (
+        table.at[runs[:, at : at + tokens.shape[1]]].get(mode="promise_in_bounds") for at, table in enumerate(said)
+    )
+    return sum(places, jnp.zeros(()))
 
 
 def pool_filters(table: Array, filters: dict[str, Array], tokens: Array) -> Array:
@@ -91,14 +95,15 @@ def pool_filters(table: Array, filters: dict[str, Array], tokens: Array) -> Arra
     """
     kernel, is_real = filters["kernel"], tokens != PAD
     width, _, num_filters = kernel.shape
-    heard = responses(_token_vecs(lax.stop_gradient(table), tokens), lax.stop_gradient(kernel))
+    table = table.at[PAD].set(0.0)
+    said = [table @ kernel[at] for at in range(width)]  # apart: faster on CPU than one batched product
+    heard = responses(lax.stop_gradient(said), tokens)
     winner = jnp.where(is_real[..., None], heard, -jnp.inf).argmax(1)  # [B, F]
-    place = winner[..., None] + jnp.arange(width)
-    run = jnp.take_along_axis(
-        jnp.pad(tokens, ((0, 0), (0, width - 1)), constant_values=PAD), place.reshape(len(tokens), -1), axis=1
-    ).reshape(-1, num_filters, width)
-    # A product and a sum, not `einsum`: fused with the lookup, so that [B, F, w, m] is never written down.
-    best = (_token_vecs(table, run) * jnp.moveaxis(kernel, 2, 0)).sum((-2, -1)) + filters["bias"]
+    runs = jnp.pad(tokens, ((0, 0), (0, width - 1)), constant_values=PAD)
+    best = filters["bias"]
+    for at in range(width):
+        token = jnp.take_along_axis(runs, winner + at, axis=1)
+        best = best + said[at].at[token, jnp.arange(num_filters)].get(mode="promise_in_bounds")
     return jnp.where(is_real.any(1)[:, None], jax.nn.relu(best), 0.0)
 
 
