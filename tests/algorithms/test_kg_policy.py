@@ -96,7 +96,7 @@ def test_regression_the_published_immediate_credit_is_no_gradient_of_the_return(
         assert slopes.mean() == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("batch", [8, 64])
+@pytest.mark.parametrize("batch", [8, pytest.param(64, marks=pytest.mark.long)])
 def test_regression_the_baseline_is_not_the_published_sum_over_the_batch(batch):
     """The released code subtracts batch x T times the mean reward; the mean advantage must be near zero at any size."""
     sampler = kg_policy_sampler(MF, GRAPH, PolicyHyper(lr=0.0), SMALL)
@@ -182,7 +182,14 @@ def test_a_frozen_policy_stays():
     assert tree_hash(before.sampler) == tree_hash(after.sampler) and "reward" in metrics
 
 
-@pytest.mark.parametrize("change", [{}, {"gradient": "expected"}, {"path": SMALL.path._replace(final_pick="best")}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        pytest.param({"gradient": "expected"}, marks=pytest.mark.long),
+        pytest.param({"path": SMALL.path._replace(final_pick="best")}, marks=pytest.mark.long),
+    ],
+)
 def test_the_pulled_back_gradient_is_that_of_walks_drawn_again(change):
     """The trace's pull-back must equal differentiating the same walks from scratch."""
     plan = SMALL._replace(**change)

@@ -28,7 +28,14 @@ def close(one, other, rtol=2e-4, atol=2e-5):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), one, other)
 
 
-@pytest.mark.parametrize("path", [SMALL.path, PathPlan(1, 3, 30, 2, 2), SMALL.path._replace(selection="uniform")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        SMALL.path,
+        pytest.param(PathPlan(1, 3, 30, 2, 2), marks=pytest.mark.long),
+        SMALL.path._replace(selection="uniform"),
+    ],
+)
 def test_a_walk_is_retold_as_it_was_drawn(path):
     plan = SMALL._replace(path=path)
     params = PathPolicy(GRAPH.num_nodes, 6).init(jax.random.key(0), GRAPH)

@@ -206,7 +206,9 @@ def test_without_pruning_a_rejected_question_teaches_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data, list_size", [(synthetic_bits(9), 10), (small_data(num_items=400), 3)])
+@pytest.mark.parametrize(
+    "data, list_size", [(synthetic_bits(9), 10), pytest.param(small_data(num_items=400), 3, marks=pytest.mark.long)]
+)
 def test_random_lists_win_as_often_as_chance_says(data, list_size):
     """Fourteen lists of k random candidates hold the target with probability min(1, 14 k / candidates)."""
     num_sessions = 1000

@@ -124,7 +124,9 @@ def test_refitting_adds_validation_items_to_training_and_test_items_to_nothing()
     np.testing.assert_array_equal(whole.pairs("test"), WORLD.data.pairs("test"))
 
 
-@pytest.mark.parametrize("config", [PRETRAINED, STARTED], ids=["warm start", "mf start"])
+@pytest.mark.parametrize(
+    "config", [pytest.param(PRETRAINED, marks=pytest.mark.long), STARTED], ids=["warm start", "mf start"]
+)
 def test_a_refit_begins_anew_with_the_validation_items(config, tmp_path, monkeypatch):
     config = replace(
         config, bpr=replace(config.bpr, max_epochs=2, warm_epochs=min(config.bpr.warm_epochs, 1), mf_epochs=1)
